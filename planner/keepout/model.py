@@ -1,0 +1,71 @@
+"""Values that the keep-out stage gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.findings import Finding
+from planner.labels import Side
+from planner.volume import LabelMap
+
+__all__ = ["Foramen", "Keepouts"]
+
+
+@dataclass(frozen=True, eq=False)
+class Foramen:
+    """One mouth of a sacral foramen.
+
+    Attributes
+    ----------
+    side : Side
+        The patient's side.
+    level : str
+        ``S1`` to ``S4``.
+    aspect : str
+        ``ventral`` or ``dorsal``.
+    centre_lps : (3,) float64 array
+        Centre of the mouth.
+    width_mm : float
+        Smallest diameter of the mouth.
+    confidence : float
+        0-1; a foramen that is not found is left out, never invented.
+    """
+
+    side: Side
+    level: str
+    aspect: str
+    centre_lps: NDArray[np.float64]
+    width_mm: float
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Keepouts:
+    """Where no instrument may go.
+
+    Attributes
+    ----------
+    mask : LabelMap
+        `planner.labels.Keepout` and `planner.labels.foramen_value` values on the bones' grid.
+    foramina : tuple of Foramen
+        The mouths found.
+    canal_lps : (n, 3) float64 array
+        Centre line of the sacral canal, cranial first; empty if not found.
+    findings : tuple of Finding
+        ``foramen-not-found`` (a missing S1-S3 makes the side unverified), ``transitional-vertebra``.
+    """
+
+    mask: LabelMap
+    foramina: tuple[Foramen, ...]
+    canal_lps: NDArray[np.float64]
+    findings: tuple[Finding, ...] = ()
+
+    def missing(self, side: Side, levels: tuple[str, ...] = ("S1", "S2", "S3")) -> tuple[str, ...]:
+        """Names such as ``"S2 ventral"`` of the mouths of `side` that were not found."""
+        found = {(f.level, f.aspect) for f in self.foramina if f.side is side}
+        return tuple(
+            f"{level} {aspect}" for level in levels for aspect in ("ventral", "dorsal") if (level, aspect) not in found
+        )

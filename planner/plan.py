@@ -1,0 +1,306 @@
+"""The document ``plan.json``, schema ``sacroplan.plan/1``: what other programs read.
+
+Lengths are rounded to a micrometre, shares and scores to 1e-4, so that the text does not depend on the last bit of a sum.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from planner import NOTICE
+from planner.findings import Finding
+from planner.joint.model import Joint
+from planner.keepout.model import Foramen
+from planner.labels import Side
+from planner.trajectory.model import Candidate, Clearance, SidePlan
+
+__all__ = ["SCHEMA", "InputDocument", "PlanDocument", "SideDocument", "describe_side", "finding_document"]
+
+SCHEMA: Literal["sacroplan.plan/1"] = "sacroplan.plan/1"
+
+Point = tuple[float, float, float]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Document(BaseModel):
+    """Base of the document's parts: nothing unknown, nothing infinite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class InputDocument(Document):
+    """The scan that was planned on.
+
+    ``complete`` is false where the scan cuts off a joint or a bone next to it.
+    """
+
+    sha256: str
+    shape_zyx: tuple[int, int, int]
+    spacing_zyx_mm: Point
+    complete: bool
+
+
+class FindingDocument(Document):
+    """See `planner.findings.Finding`."""
+
+    code: str
+    level: Literal["note", "warn", "review-only", "refuse"]
+    side: Literal["left", "right", "both"]
+    message: str
+
+
+class ThirdsDocument(Document):
+    """See `planner.joint.model.Thirds`; ``bounds_mm`` is null where the scan cuts the joint off."""
+
+    definition: str
+    axis_lps: Point
+    bounds_mm: tuple[float, float, float, float] | None
+
+
+class JointDocument(Document):
+    """See `planner.joint.model.Joint`; ``surface`` is the file beside the plan."""
+
+    surface: str
+    articular_area_mm2: float
+    gap_median_mm: float | None
+    gap_p95_mm: float | None
+    truncated: bool
+    thirds: ThirdsDocument
+
+
+class ForamenDocument(Document):
+    """See `planner.keepout.model.Foramen`."""
+
+    level: str
+    aspect: Literal["ventral", "dorsal"]
+    centre_lps_mm: Point
+    width_mm: float
+    confidence: Share
+
+
+class ImplantDocument(Document):
+    """The catalogue entry and its size."""
+
+    id: str
+    diameter_mm: float
+    length_mm: float
+
+
+class AnglesDocument(Document):
+    """Insertion direction in the pelvic frame."""
+
+    axial_to_sagittal: float
+    cranial_tilt: float
+
+
+class CArmDocument(Document):
+    """C-arm angles for a prone patient."""
+
+    orbital_deg: float
+    tilt_deg: float
+
+
+class ClearanceDocument(Document):
+    """See `planner.trajectory.model.Clearance`."""
+
+    mm: float
+    proven_mm: float
+    at_lps_mm: Point
+
+
+class BreachDocument(Document):
+    """Probability of a breach under the two placement-error models."""
+
+    navigated: Share
+    fluoroscopic: Share
+
+
+class CandidateDocument(Document):
+    """See `planner.trajectory.model.Candidate`."""
+
+    rank: int
+    grade: Literal["green", "amber"]
+    score: Share
+    terms: dict[str, Share]
+    implant: ImplantDocument
+    implant_entry_lps_mm: Point
+    implant_tip_lps_mm: Point
+    skin_entry_lps_mm: Point | None
+    third: Literal["superior", "middle", "inferior", "unknown"]
+    articular_share: Share
+    depth_from_bone_mm: float
+    depth_from_skin_mm: float | None
+    angles_deg: AnglesDocument
+    c_arm: dict[str, CArmDocument]
+    clearance: dict[str, ClearanceDocument]
+    breach_probability: BreachDocument
+    safe_entry_radius_mm: float
+    hu_shell_mean: float
+    binding: str
+
+
+class SideDocument(Document):
+    """One side: what was found there and what is proposed."""
+
+    status: Literal["planned", "unverified", "no-safe-path", "not-planned"]
+    reason: str
+    joint: JointDocument | None = None
+    foramina: list[ForamenDocument] = []
+    landmarks: dict[str, Point] = {}
+    candidates: list[CandidateDocument] = []
+    rejected: dict[str, int] = {}
+
+
+class PlanDocument(Document):
+    """The whole of ``plan.json``."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_name: Literal["sacroplan.plan/1"] = Field(default=SCHEMA, alias="schema")
+    notice: Literal["Research use only. Not for clinical use."] = NOTICE  # type: ignore[assignment]
+    input: InputDocument
+    findings: list[FindingDocument]
+    sides: dict[Literal["left", "right"], SideDocument]
+
+    def to_json(self) -> str:
+        """Text of ``plan.json``: the same bytes for the same plan."""
+        return self.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+def _number(value: float, digits: int = 3) -> float:
+    return round(float(value), digits) + 0.0
+
+
+def _optional(value: float) -> float | None:
+    return _number(value) if np.isfinite(value) else None
+
+
+def _point(point: NDArray[np.float64]) -> Point:
+    x, y, z = (_number(v) for v in point)
+    return x, y, z
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, _number(value, 4)))
+
+
+def finding_document(finding: Finding) -> FindingDocument:
+    """Write a finding down."""
+    return FindingDocument.model_validate(
+        {"code": finding.code, "level": finding.level.value, "side": finding.side, "message": finding.message}
+    )
+
+
+def _joint(joint: Joint) -> JointDocument:
+    thirds = joint.thirds
+    lowest, low, high, highest = (_number(v) for v in thirds.bounds_mm)
+    return JointDocument(
+        surface=f"joint_{joint.side}.ply",
+        articular_area_mm2=_number(joint.articular_area_mm2, 1),
+        gap_median_mm=_optional(joint.gap_median_mm),
+        gap_p95_mm=_optional(joint.gap_p95_mm),
+        truncated=joint.truncated,
+        thirds=ThirdsDocument(
+            definition=thirds.definition,
+            axis_lps=tuple(_number(v, 6) for v in thirds.axis_lps),  # type: ignore[arg-type]
+            bounds_mm=(lowest, low, high, highest) if thirds.known else None,
+        ),
+    )
+
+
+def _foramen(foramen: Foramen) -> ForamenDocument:
+    return ForamenDocument(
+        level=foramen.level,
+        aspect="ventral" if foramen.aspect == "ventral" else "dorsal",
+        centre_lps_mm=_point(foramen.centre_lps),
+        width_mm=_number(foramen.width_mm),
+        confidence=_share(foramen.confidence),
+    )
+
+
+def _clearance(clearance: Clearance) -> ClearanceDocument:
+    # rounded down: a bound that is rounded up is no bound
+    floor = np.floor(clearance.proven_mm * 1000) / 1000
+    return ClearanceDocument(
+        mm=_number(clearance.mm), proven_mm=_number(floor), at_lps_mm=_point(clearance.at_lps)
+    )
+
+
+def _candidate(rank: int, candidate: Candidate) -> CandidateDocument:
+    skin = candidate.skin_entry_lps
+    return CandidateDocument.model_validate(
+        {
+            "rank": rank,
+            "grade": candidate.grade,
+            "score": _share(candidate.score),
+            "terms": {name: _share(value) for name, value in sorted(candidate.terms.items())},
+            "implant": ImplantDocument(
+                id=candidate.implant_id,
+                diameter_mm=_number(candidate.diameter_mm),
+                length_mm=_number(candidate.length_mm),
+            ),
+            "implant_entry_lps_mm": _point(candidate.implant_entry_lps),
+            "implant_tip_lps_mm": _point(candidate.implant_tip_lps),
+            "skin_entry_lps_mm": _point(skin) if np.isfinite(skin).all() else None,
+            "third": candidate.third,
+            "articular_share": _share(candidate.articular_share),
+            "depth_from_bone_mm": _number(candidate.depth_from_bone_mm),
+            "depth_from_skin_mm": _optional(candidate.depth_from_skin_mm),
+            "angles_deg": AnglesDocument(
+                axial_to_sagittal=_number(candidate.axial_to_sagittal_deg),
+                cranial_tilt=_number(candidate.cranial_tilt_deg),
+            ),
+            "c_arm": {
+                view: CArmDocument(orbital_deg=_number(orbital), tilt_deg=_number(tilt))
+                for view, (orbital, tilt) in sorted(candidate.c_arm.items())
+            },
+            "clearance": {name: _clearance(c) for name, c in sorted(candidate.clearances.items())},
+            "breach_probability": BreachDocument(
+                navigated=_share(candidate.breach.navigated), fluoroscopic=_share(candidate.breach.fluoroscopic)
+            ),
+            "safe_entry_radius_mm": _number(candidate.safe_entry_radius_mm),
+            "hu_shell_mean": _number(candidate.hu_shell_mean, 1),
+            "binding": candidate.binding,
+        }
+    )
+
+
+def describe_side(
+    plan: SidePlan,
+    joint: Joint | None,
+    foramina: tuple[Foramen, ...],
+    landmarks_lps: dict[str, NDArray[np.float64]],
+) -> SideDocument:
+    """Write one side down.
+
+    Parameters
+    ----------
+    plan : SidePlan
+        What the search proposes.
+    joint : Joint or None
+        None where the joint was not found.
+    foramina : tuple of Foramen
+        Of all sides; those of the plan's side are written.
+    landmarks_lps : dict
+        Names such as ``left_psis``; those of the plan's side are written without the side.
+    """
+    prefix = f"{plan.side}_"
+    return SideDocument.model_validate(
+        {
+            "status": plan.status,
+            "reason": plan.reason,
+            "joint": _joint(joint) if joint is not None else None,
+            "foramina": [_foramen(f) for f in foramina if f.side is Side(plan.side)],
+            "landmarks": {
+                f"{name.removeprefix(prefix)}_lps_mm": _point(point)
+                for name, point in sorted(landmarks_lps.items())
+                if name.startswith(prefix)
+            },
+            "candidates": [_candidate(rank, c) for rank, c in enumerate(plan.candidates, start=1)],
+            "rejected": dict(sorted(plan.rejected.items())),
+        }
+    )

@@ -1,0 +1,261 @@
+"""One case, from files to plans: the order of the stages is written here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.stages import StageLog, StageRecord
+from planner.config import PlanConfig
+from planner.errors import LabelsError
+from planner.findings import Finding, Level
+from planner.grid import Grid, Orientation
+from planner.images import read_labels
+from planner.implants import Implant, load_catalogue
+from planner.joint import Joint, extract_joint, side_difference_findings
+from planner.keepout import Keepouts, find_keepouts
+from planner.labels import Side
+from planner.plan import InputDocument, PlanDocument, describe_side, finding_document
+from planner.reading import read_scan
+from planner.segmentation import (
+    Bones,
+    PelvisPose,
+    bones_from_labels,
+    crop_box,
+    load_shape_model,
+    locate_pelvis,
+    segment_bones,
+)
+from planner.trajectory import SidePlan, plan_side
+from planner.volume import LabelMap, Scan, Volume
+
+__all__ = ["Case", "CaseSettings", "Place", "run_case"]
+
+Box = tuple[slice, slice, slice]
+BOTH_SIDES = (Side.LEFT, Side.RIGHT)
+DEFAULT_IMPLANT = "GENERIC-DOWEL"
+
+
+@dataclass(frozen=True)
+class CaseSettings:
+    """What the user asks for.
+
+    Attributes
+    ----------
+    sides : tuple of Side
+        Sides to plan; empty stops after the keep-outs.
+    implant : str
+        Identifier in the catalogue.
+    catalogue : Path or None
+        The user's own implants, over those shipped.
+    labels : Path or None
+        A given segmentation in place of our own.
+    resample : bool
+        Accept uneven slices or gantry tilt, and record it.
+    config : PlanConfig
+        Settings of the stages.
+    """
+
+    sides: tuple[Side, ...] = BOTH_SIDES
+    implant: str = DEFAULT_IMPLANT
+    catalogue: Path | None = None
+    labels: Path | None = None
+    resample: bool = False
+    config: PlanConfig = field(default_factory=PlanConfig)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """How the canonical, cropped grid that the stages work on lies in the input's own grid."""
+
+    grid: Grid
+    orientation: Orientation
+    box: Box
+
+    def to_input(self, labels: LabelMap) -> LabelMap:
+        """Put labels of the working grid onto the input's own grid."""
+        whole: NDArray[np.uint8] = np.zeros([self.grid.shape_zyx[axis] for axis in self.orientation.order], np.uint8)
+        whole[self.box] = labels.values
+        return LabelMap(self.orientation.undo(whole), self.grid)
+
+    def from_input(self, labels: LabelMap) -> LabelMap:
+        """Cut labels on the input's own grid to the working grid."""
+        values = np.ascontiguousarray(self.orientation.apply(labels.values)[self.box])
+        return LabelMap(values, self.orientation.apply_grid(self.grid).crop(self.box))
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """Bones, joints and keep-outs of one scan, on the working grid."""
+
+    volume: Volume
+    bones: Bones
+    joints: Mapping[Side, Joint]
+    keepouts: Keepouts
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """All that is known of one case.
+
+    Attributes
+    ----------
+    document : PlanDocument
+        What goes into ``plan.json``.
+    description : mapping
+        Facts of the series that identify no one.
+    settings : CaseSettings
+        What was asked for.
+    place : Place
+        From the working grid to the input's own.
+    anatomy : Anatomy
+        Bones, joints and keep-outs.
+    plans : mapping of Side to SidePlan
+        Both sides, those not asked for too.
+    stages : tuple of StageRecord
+        What each stage cost.
+    """
+
+    document: PlanDocument
+    description: Mapping[str, Any]
+    settings: CaseSettings
+    place: Place
+    anatomy: Anatomy
+    plans: Mapping[Side, SidePlan]
+    stages: tuple[StageRecord, ...]
+
+
+def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) -> Case:
+    """Plan one case.
+
+    Parameters
+    ----------
+    source : Path
+        DICOM folder, zip or file, NIfTI, NRRD or MHA.
+    settings : CaseSettings
+        What the user asks for.
+    log : StageLog, optional
+        Told of each stage as it begins; raising from its ``on_start`` cancels.
+
+    Raises
+    ------
+    planner.errors.SacroplanError
+        If the input is refused or a setting is wrong.
+    """
+    log = log or StageLog()
+    implant = load_catalogue(settings.catalogue).plannable(settings.implant)
+    with log.stage("read"):
+        scan = read_scan(source, resample=settings.resample)
+    with log.stage("locate pelvis"):
+        volume, place, pose = _locate(scan)
+    header, findings = (scan.sha256, scan.volume.grid, scan.description), scan.findings
+    del scan  # the whole scan is let go: from here on only the pelvis is held
+    anatomy = _measure(volume, place, pose, settings, log)
+    findings = _unique((*findings, *_anatomy_findings(anatomy)))
+    with log.stage("search trajectories"):
+        plans = {side: _plan(side, anatomy, implant, settings, findings) for side in BOTH_SIDES}
+    findings = _unique((*findings, *(f for side in BOTH_SIDES for f in plans[side].findings)))
+    document = _document(header[0], header[1], findings, anatomy, plans)
+    return Case(document, header[2], settings, place, anatomy, plans, tuple(log.records))
+
+
+def _locate(scan: Scan) -> tuple[Volume, Place, PelvisPose]:
+    model = load_shape_model()
+    canonical, orientation = scan.volume.canonical()
+    pose = locate_pelvis(canonical, model)
+    box = crop_box(canonical.grid, pose, model)
+    return canonical.crop(box), Place(scan.volume.grid, orientation, box), pose
+
+
+def _measure(
+    volume: Volume, place: Place, pose: PelvisPose, settings: CaseSettings, log: StageLog
+) -> Anatomy:
+    model, config = load_shape_model(), settings.config
+    with log.stage("segment bones"):
+        if settings.labels is None:
+            bones = segment_bones(volume, pose, model, config.segmentation)
+        else:
+            bones = bones_from_labels(volume, _given_labels(settings.labels, place), model, config.segmentation)
+    with log.stage("measure joints"):
+        found = {side: extract_joint(volume, bones, side, config.joint) for side in bones.planned_sides}
+    with log.stage("find keep-outs"):
+        keepouts = find_keepouts(volume, bones, config.keepout)
+    return Anatomy(volume, bones, {side: joint for side, joint in found.items() if joint is not None}, keepouts)
+
+
+def _given_labels(path: Path, place: Place) -> LabelMap:
+    labels = read_labels(path)
+    if not labels.grid.same_as(place.grid):
+        raise LabelsError(
+            f"{path.name}: labels of shape {labels.grid.shape_zyx} do not lie on the scan's grid of shape "
+            f"{place.grid.shape_zyx}.",
+            "Resample them onto the scan (same size, spacing, origin and direction).",
+        )
+    return place.from_input(labels)
+
+
+def _anatomy_findings(anatomy: Anatomy) -> Iterable[Finding]:
+    yield from anatomy.bones.findings
+    for side in BOTH_SIDES:
+        if side in anatomy.joints:
+            yield from anatomy.joints[side].findings
+    yield from side_difference_findings(anatomy.joints)
+    yield from anatomy.keepouts.findings
+
+
+def _unique(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(dict.fromkeys(findings))
+
+
+def _plan(
+    side: Side, anatomy: Anatomy, implant: Implant, settings: CaseSettings, findings: tuple[Finding, ...]
+) -> SidePlan:
+    reason = _why_not(side, anatomy, settings, findings)
+    if reason:
+        return SidePlan(side, "not-planned", reason, (), {})
+    joint = anatomy.joints[side]
+    return plan_side(
+        anatomy.volume, anatomy.bones, joint, anatomy.keepouts, implant, settings.config.trajectory
+    )
+
+
+def _why_not(side: Side, anatomy: Anatomy, settings: CaseSettings, findings: tuple[Finding, ...]) -> str:
+    """Say why a side is not planned at all; empty where it is."""
+    if side not in settings.sides:
+        return "This side was not asked for."
+    for finding in findings:
+        if finding.level is Level.REFUSE and finding.side in ("both", side.value):
+            return finding.message
+    if side not in anatomy.bones.planned_sides:
+        return f"The {side} hip bone or the sacrum beside it is not in the scan."
+    if side not in anatomy.joints:
+        return f"The {side} sacroiliac joint was not found in the scan."
+    return ""
+
+
+def _document(
+    sha256: str, grid: Grid, findings: tuple[Finding, ...], anatomy: Anatomy, plans: Mapping[Side, SidePlan]
+) -> PlanDocument:
+    spacing_z, spacing_y, spacing_x = (round(float(v), 6) for v in grid.spacing_zyx_mm)
+    complete = len(anatomy.joints) == 2 and not any(joint.truncated for joint in anatomy.joints.values())
+    landmarks = dict(anatomy.bones.fit.landmarks_lps)
+    return PlanDocument(
+        input=InputDocument(
+            sha256=sha256,
+            shape_zyx=grid.shape_zyx,
+            spacing_zyx_mm=(spacing_z, spacing_y, spacing_x),
+            complete=complete,
+        ),
+        findings=[finding_document(f) for f in findings],
+        sides={
+            side.value: describe_side(
+                plans[side], anatomy.joints.get(side), anatomy.keepouts.foramina, landmarks
+            )
+            for side in BOTH_SIDES
+        },
+    )

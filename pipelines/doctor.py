@@ -1,0 +1,87 @@
+"""What is installed here, and what is missing with the command that installs it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+from pipelines.results import DEPENDENCIES
+from planner import NOTICE, __version__
+from planner.config import PlanConfig
+
+__all__ = ["default_settings", "examine"]
+
+EXTRAS = {"viewer": ("napari", "the napari viewer")}
+"""Import name that stands for an extra, and what it is for."""
+
+CODECS = {
+    "pylibjpeg-rle": "RLE",
+    "pyjpegls": "JPEG-LS",
+    "pylibjpeg-openjpeg": "JPEG 2000",
+    "python-gdcm": "JPEG lossless",
+}
+"""Distribution that decodes a compressed transfer syntax."""
+
+
+def examine() -> str:
+    """Describe this installation, a line each."""
+    lines = [
+        f"sacroplan {__version__}. {NOTICE}",
+        f"Python {platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores",
+    ]
+    lines += [_line(name, f"{name} {_version(name)}", f"pip install {name}", _version(name)) for name in DEPENDENCIES]
+    lines += [
+        _line(name, f"{kind} by {name} {_version(name)}", f"pip install {name}", _version(name))
+        for name, kind in CODECS.items()
+    ]
+    lines += [
+        _line(extra, what, f"pip install 'sacroplan[{extra}]'", find_spec(module)) for extra, (module, what) in EXTRAS.items()
+    ]
+    lines.append("GPU: not used")
+    return "\n".join(lines)
+
+
+def _line(name: str, present: str, remedy: str, found: object) -> str:
+    return f"  ok       {present}" if found else f"  missing  {name}: {remedy}"
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def default_settings() -> str:
+    """Every setting with its default as TOML, its meaning above it: a file to start from for ``--config``."""
+    lines = [f"# Settings of sacroplan {__version__} with their defaults. {NOTICE}"]
+    for section, values in PlanConfig().model_dump(mode="json").items():
+        lines += ["", f"[{section}]"]
+        nested = {k: v for k, v in values.items() if isinstance(v, dict)}
+        described = type(getattr(PlanConfig(), section)).model_fields
+        lines += _table({k: v for k, v in values.items() if k not in nested}, described)
+        for name, table in nested.items():
+            inner = getattr(getattr(PlanConfig(), section), name)
+            lines += ["", f"[{section}.{name}]", *_table(table, getattr(type(inner), "model_fields", {}))]
+    return "\n".join(lines)
+
+
+def _table(values: dict[str, object], described: dict[str, object]) -> list[str]:
+    lines = []
+    for key, value in values.items():
+        description = getattr(described.get(key), "description", None)
+        lines += [f"# {line}" for line in (description or "").splitlines()]
+        lines.append(f"{key} = {_toml(value)}" if value is not None else f"# {key} is not set")
+    return lines
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)

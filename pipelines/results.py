@@ -1,0 +1,140 @@
+"""A case on disk: a result folder is complete or absent, because it is written beside its place and renamed into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pipelines.case import Case
+from pipelines.stages import peak_rss_mb
+from planner import NOTICE, __version__
+from planner.errors import ConfigError
+from planner.figures import FigureCase, draw_figures
+from planner.images import write_labels
+from planner.joint import write_joint_ply
+
+__all__ = ["DEPENDENCIES", "complete_or_absent", "write_case"]
+
+DEPENDENCIES = ("numpy", "scipy", "scikit-image", "SimpleITK", "pydicom", "numba", "connected-components-3d", "edt")
+"""Distributions whose versions bear on a result."""
+
+MANIFEST = "manifest.json"
+
+
+def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
+    """Write a case's result folder.
+
+    Parameters
+    ----------
+    case : Case
+        What `pipelines.case.run_case` gave.
+    folder : Path
+        Made, or replaced if it holds an earlier result.
+    figures : bool
+        Draw the pictures.
+
+    Returns
+    -------
+    list of Path
+        The pictures, in `folder`.
+
+    Raises
+    ------
+    planner.errors.ConfigError
+        If `folder` holds something that is not a result of this program, or cannot be written.
+    """
+    with complete_or_absent(folder) as partial:
+        (partial / "plan.json").write_text(case.document.to_json(), encoding="utf-8")
+        write_labels(partial / "labels.nii.gz", case.place.to_input(case.anatomy.bones.labels))
+        write_labels(partial / "keepout.nii.gz", case.place.to_input(case.anatomy.keepouts.mask))
+        for side, joint in case.anatomy.joints.items():
+            write_joint_ply(partial / f"joint_{side}.ply", joint)
+        pictures = _draw(case, partial) if figures else []
+        (partial / MANIFEST).write_text(json.dumps(_manifest(case), indent=1) + "\n", encoding="utf-8")
+    return [folder / picture.relative_to(partial) for picture in pictures]
+
+
+def _draw(case: Case, folder: Path) -> list[Path]:
+    anatomy = case.anatomy
+    figure_case = FigureCase(
+        volume=anatomy.volume,
+        bones=anatomy.bones,
+        joints=anatomy.joints,
+        keepouts=anatomy.keepouts,
+        plans=case.plans,
+    )
+    return draw_figures(figure_case, folder / "figures")
+
+
+def _manifest(case: Case) -> dict[str, object]:
+    settings = case.settings
+    return {
+        "notice": NOTICE,
+        "sacroplan": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in DEPENDENCIES},
+        "input_sha256": case.document.input.sha256,
+        "input": dict(case.description),
+        "settings": {
+            "sides": [side.value for side in settings.sides],
+            "implant": settings.implant,
+            "labels_given": settings.labels is not None,
+            "resample": settings.resample,
+            "config": settings.config.model_dump(mode="json"),
+        },
+        "stages": [
+            {"name": record.name, "seconds": record.seconds, "peak_rss_mb": record.peak_rss_mb} for record in case.stages
+        ],
+        "peak_rss_mb": peak_rss_mb(),
+    }
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+@contextmanager
+def complete_or_absent(
+    folder: Path, is_ours: Callable[[Path], bool] = lambda path: (path / MANIFEST).is_file()
+) -> Iterator[Path]:
+    """Give a scratch folder beside `folder` that takes its place when the block ends well, and vanishes when it does not.
+
+    Raises
+    ------
+    planner.errors.ConfigError
+        If `folder` is there and is neither empty nor `is_ours`, or its parent cannot be written to.
+    """
+    folder = folder.absolute()
+    if folder.exists() and not (folder.is_dir() and (is_ours(folder) or not any(folder.iterdir()))):
+        raise ConfigError(
+            f"{folder} is already there and is not a result of sacroplan.", "Name another folder with --out."
+        )
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial.mkdir()
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written ({error.strerror}).", "Name another folder with --out.") from error
+    try:
+        yield partial
+        _take_place(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _take_place(partial: Path, folder: Path) -> None:
+    earlier = folder.with_name(f".{folder.name}.earlier-{os.getpid()}")
+    if folder.exists():
+        folder.rename(earlier)
+    partial.rename(folder)
+    shutil.rmtree(earlier, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""The order of the stages, results on disk and the command line."""

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from planner.images import read_labels
+from planner.implants import Implant, load_catalogue
+from planner.reading import read_scan
 
 from pipelines.stages import StageLog, StageRecord
 from planner.config import PlanConfig
 from planner.errors import LabelsError
 from planner.findings import Finding, Level
 from planner.grid import Grid, Orientation
-from planner.images import read_labels
-from planner.implants import Implant, load_catalogue
 from planner.joint import Joint, extract_joint, side_difference_findings
 from planner.keepout import Keepouts, find_keepouts
 from planner.labels import Side
 from planner.plan import InputDocument, PlanDocument, describe_side, finding_document
-from planner.reading import read_scan
 from planner.segmentation import (
     Bones,
     PelvisPose,
@@ -172,9 +172,7 @@ def _locate(scan: Scan) -> tuple[Volume, Place, PelvisPose]:
     return canonical.crop(box), Place(scan.volume.grid, orientation, box), pose
 
 
-def _measure(
-    volume: Volume, place: Place, pose: PelvisPose, settings: CaseSettings, log: StageLog
-) -> Anatomy:
+def _measure(volume: Volume, place: Place, pose: PelvisPose, settings: CaseSettings, log: StageLog) -> Anatomy:
     model, config = load_shape_model(), settings.config
     with log.stage("segment bones"):
         if settings.labels is None:
@@ -219,9 +217,7 @@ def _plan(
     if reason:
         return SidePlan(side, "not-planned", reason, (), {})
     joint = anatomy.joints[side]
-    return plan_side(
-        anatomy.volume, anatomy.bones, joint, anatomy.keepouts, implant, settings.config.trajectory
-    )
+    return plan_side(anatomy.volume, anatomy.bones, joint, anatomy.keepouts, implant, settings.config.trajectory)
 
 
 def _why_not(side: Side, anatomy: Anatomy, settings: CaseSettings, findings: tuple[Finding, ...]) -> str:
@@ -253,9 +249,7 @@ def _document(
         ),
         findings=[finding_document(f) for f in findings],
         sides={
-            side.value: describe_side(
-                plans[side], anatomy.joints.get(side), anatomy.keepouts.foramina, landmarks
-            )
+            side.value: describe_side(plans[side], anatomy.joints.get(side), anatomy.keepouts.foramina, landmarks)
             for side in BOTH_SIDES
         },
     )

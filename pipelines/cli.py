@@ -50,7 +50,9 @@ class SideChoice(StrEnum):
 
 Input = Annotated[Path, typer.Argument(help="DICOM folder, zip or file, .nii.gz, .nrrd or .mha", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="Result folder; made, or replaced if it holds an earlier result")]
-Config = Annotated[Path | None, typer.Option("--config", help="TOML file over the defaults that `doctor --config` prints")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="TOML file over the defaults that `doctor --config` prints")
+]
 Labels = Annotated[Path | None, typer.Option("--labels", help="Use this segmentation, on the scan's own grid")]
 Resample = Annotated[bool, typer.Option("--resample", help="Accept uneven slices or tilt, and record it")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print plan.json in place of the summary")]
@@ -123,7 +125,9 @@ def segment(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the phantom's DICOM series and its plan")] = Path("demo-out"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for the phantom's DICOM series and its plan")] = Path(
+        "demo-out"
+    ),
 ) -> None:
     """Write a phantom CT series as DICOM, plan both sides and say where the pictures are."""
     from pipelines.case import CaseSettings
@@ -142,17 +146,21 @@ def demo(
 @app.command()
 def series(folder: Input) -> None:
     """List every series with its score and why it was or was not chosen."""
-    from pipelines.summary import series_table
     from planner.reading import list_series
+
+    from pipelines.summary import series_table
 
     typer.echo(series_table(list_series(folder)))
 
 
 @app.command()
-def verify(folder: Annotated[Path, typer.Argument(help="Result folder of `plan`", show_default=False)]) -> None:
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Result folder of `plan`", show_default=False)],
+) -> None:
     """Re-check a plan from labels.nii.gz, keepout.nii.gz and plan.json alone."""
-    from pipelines.summary import verification_table
     from planner.verify import verify_folder
+
+    from pipelines.summary import verification_table
 
     verification = verify_folder(folder)
     typer.echo(verification_table(verification))
@@ -163,8 +171,9 @@ def verify(folder: Annotated[Path, typer.Argument(help="Result folder of `plan`"
 @app.command()
 def implants(catalogue: Catalogue = None) -> None:
     """Print the implant catalogue."""
-    from pipelines.summary import implant_table
     from planner.implants import load_catalogue
+
+    from pipelines.summary import implant_table
 
     typer.echo(implant_table(load_catalogue(catalogue)))
 

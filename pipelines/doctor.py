@@ -37,7 +37,8 @@ def examine() -> str:
         for name, kind in CODECS.items()
     ]
     lines += [
-        _line(extra, what, f"pip install 'sacroplan[{extra}]'", find_spec(module)) for extra, (module, what) in EXTRAS.items()
+        _line(extra, what, f"pip install 'sacroplan[{extra}]'", find_spec(module))
+        for extra, (module, what) in EXTRAS.items()
     ]
     lines.append("GPU: not used")
     return "\n".join(lines)

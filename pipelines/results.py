@@ -11,17 +11,27 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from planner.figures import FigureCase, draw_figures
+from planner.images import write_labels
+
 from pipelines.case import Case
 from pipelines.stages import peak_rss_mb
 from planner import NOTICE, __version__
 from planner.errors import ConfigError
-from planner.figures import FigureCase, draw_figures
-from planner.images import write_labels
 from planner.joint import write_joint_ply
 
 __all__ = ["DEPENDENCIES", "complete_or_absent", "write_case"]
 
-DEPENDENCIES = ("numpy", "scipy", "scikit-image", "SimpleITK", "pydicom", "numba", "connected-components-3d", "edt")
+DEPENDENCIES = (
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "SimpleITK",
+    "pydicom",
+    "numba",
+    "connected-components-3d",
+    "edt",
+)
 """Distributions whose versions bear on a result."""
 
 MANIFEST = "manifest.json"
@@ -90,7 +100,8 @@ def _manifest(case: Case) -> dict[str, object]:
             "config": settings.config.model_dump(mode="json"),
         },
         "stages": [
-            {"name": record.name, "seconds": record.seconds, "peak_rss_mb": record.peak_rss_mb} for record in case.stages
+            {"name": record.name, "seconds": record.seconds, "peak_rss_mb": record.peak_rss_mb}
+            for record in case.stages
         ],
         "peak_rss_mb": peak_rss_mb(),
     }
@@ -124,7 +135,9 @@ def complete_or_absent(
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial.mkdir()
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written ({error.strerror}).", "Name another folder with --out.") from error
+        raise ConfigError(
+            f"{folder}: cannot be written ({error.strerror}).", "Name another folder with --out."
+        ) from error
     try:
         yield partial
         _take_place(partial, folder)

@@ -109,7 +109,9 @@ class Grid:
 
     def corners_lps(self) -> NDArray[np.float64]:
         """(8, 3) LPS points of the corner voxels' centres."""
-        return self.to_lps([[k * (n - 1) for k, n in zip(c, self.shape_zyx, strict=True)] for c in product((0, 1), repeat=3)])
+        return self.to_lps(
+            [[k * (n - 1) for k, n in zip(c, self.shape_zyx, strict=True)] for c in product((0, 1), repeat=3)]
+        )
 
     def crop(self, box: tuple[slice, slice, slice]) -> Grid:
         """Grid of ``array[box]``; `box` holds plain slices with explicit start and stop, step 1."""
@@ -132,7 +134,11 @@ class Grid:
         high = np.minimum(np.ceil(index.max(axis=0) + pad) + 1, self.shape_zyx).astype(int)
         if (high <= low).any():
             raise ValueError("the points lie outside the grid")
-        return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1])), slice(int(low[2]), int(high[2]))
+        return (
+            slice(int(low[0]), int(high[0])),
+            slice(int(low[1]), int(high[1])),
+            slice(int(low[2]), int(high[2])),
+        )
 
     def resampled(self, spacing_zyx_mm: ArrayLike) -> Grid:
         """Grid with the same first voxel centre and axes, the given spacing, covering the same centres."""
@@ -166,7 +172,10 @@ class Orientation:
         """Find the orientation that brings a grid's axes closest to cranial, posterior, left."""
         directions = grid.directions_lps  # rows: source axes, columns: x, y, z
         wanted = (2, 1, 0)  # canonical axes z, y, x as LPS components
-        order = max(permutations(range(3)), key=lambda p: sum(abs(directions[a, w]) for a, w in zip(p, wanted, strict=True)))
+        order = max(
+            permutations(range(3)),
+            key=lambda p: sum(abs(directions[a, w]) for a, w in zip(p, wanted, strict=True)),
+        )
         flipped = tuple(bool(directions[a, w] < 0) for a, w in zip(order, wanted, strict=True))
         return cls(order, flipped)  # type: ignore[arg-type]
 

@@ -225,9 +225,7 @@ def _foramen(foramen: Foramen) -> ForamenDocument:
 def _clearance(clearance: Clearance) -> ClearanceDocument:
     # rounded down: a bound that is rounded up is no bound
     floor = np.floor(clearance.proven_mm * 1000) / 1000
-    return ClearanceDocument(
-        mm=_number(clearance.mm), proven_mm=_number(floor), at_lps_mm=_point(clearance.at_lps)
-    )
+    return ClearanceDocument(mm=_number(clearance.mm), proven_mm=_number(floor), at_lps_mm=_point(clearance.at_lps))
 
 
 def _candidate(rank: int, candidate: Candidate) -> CandidateDocument:
@@ -260,7 +258,8 @@ def _candidate(rank: int, candidate: Candidate) -> CandidateDocument:
             },
             "clearance": {name: _clearance(c) for name, c in sorted(candidate.clearances.items())},
             "breach_probability": BreachDocument(
-                navigated=_share(candidate.breach.navigated), fluoroscopic=_share(candidate.breach.fluoroscopic)
+                navigated=_share(candidate.breach.navigated),
+                fluoroscopic=_share(candidate.breach.fluoroscopic),
             ),
             "safe_entry_radius_mm": _number(candidate.safe_entry_radius_mm),
             "hu_shell_mean": _number(candidate.hu_shell_mean, 1),

@@ -118,7 +118,7 @@ def _version(distribution: str) -> str | None:
 def complete_or_absent(
     folder: Path, is_ours: Callable[[Path], bool] = lambda path: (path / MANIFEST).is_file()
 ) -> Iterator[Path]:
-    """Give a scratch folder beside `folder` that takes its place when the block ends well, and vanishes when it does not.
+    """Give a scratch folder beside `folder` that takes its place if the block ends well, and vanishes if it does not.
 
     Raises
     ------

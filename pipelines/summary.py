@@ -56,8 +56,8 @@ def _candidate(candidate: CandidateDocument) -> str:
     return (
         f"  {candidate.rank}. {candidate.grade}, score {candidate.score:.2f}: {implant.id} "
         f"{implant.diameter_mm:g} x {implant.length_mm:g} mm, {candidate.third} third, "
-        f"{angles.axial_to_sagittal:.0f} deg to the sagittal plane, {angles.cranial_tilt:.0f} deg cranial; {clearances}; "
-        f"binds: {candidate.binding}"
+        f"{angles.axial_to_sagittal:.0f} deg to the sagittal plane, {angles.cranial_tilt:.0f} deg cranial; "
+        f"{clearances}; binds: {candidate.binding}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Settings: one frozen section a stage, read from TOML; an unknown key or a value out of range is an error that names it."""
+"""Settings: one frozen section a stage, read from TOML; an unknown key or a bad value is an error that names it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The document ``plan.json``, schema ``sacroplan.plan/1``: what other programs read.
 
-Lengths are rounded to a micrometre, shares and scores to 1e-4, so that the text does not depend on the last bit of a sum.
+Lengths are rounded to a micrometre, shares and scores to 1e-4: the text does not depend on the last bit of a sum.
 """
 
 from __future__ import annotations

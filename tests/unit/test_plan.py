@@ -1,0 +1,141 @@
+"""plan.json holds what the stages found, rounded, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from planner import NOTICE
+from planner.findings import Finding, Level
+from planner.joint.model import Joint, Thirds
+from planner.keepout.model import Foramen
+from planner.labels import Side
+from planner.plan import InputDocument, PlanDocument, describe_side, finding_document
+from planner.trajectory.model import Candidate, Clearance, PlacementError, SidePlan
+
+CANDIDATE = Candidate(
+    grade="amber",
+    score=0.61234567,
+    terms={"clearance": 0.5, "articular": 1.0},
+    implant_id="GENERIC-DOWEL",
+    diameter_mm=8.0,
+    length_mm=20.0,
+    implant_entry_lps=np.array([30.12345, 40.0, -100.0]),
+    implant_tip_lps=np.array([40.0, 22.5, -100.0]),
+    skin_entry_lps=np.array([1.0, 2.0, 3.0]),
+    third="middle",
+    articular_share=0.75,
+    depth_from_bone_mm=31.0,
+    depth_from_skin_mm=80.0,
+    axial_to_sagittal_deg=20.0,
+    cranial_tilt_deg=5.0,
+    c_arm={"down_the_implant": (20.0, 5.0)},
+    clearances={"neural": Clearance(4.2, 3.87654321, np.array([25.0, 35.0, -98.0]))},
+    breach=PlacementError(0.01, 0.08),
+    safe_entry_radius_mm=2.0,
+    hu_shell_mean=212.34,
+    binding="neural",
+)
+PLAN = SidePlan(Side.LEFT, "planned", "", (CANDIDATE,), {"neural-clearance": 7, "containment": 2})
+JOINT = Joint(
+    side=Side.LEFT,
+    vertices_lps=np.zeros((3, 3)),
+    faces=np.array([[0, 1, 2]], np.int32),
+    gap_mm=np.ones(3, np.float32),
+    zone=np.ones(3, np.uint8),
+    third=np.ones(3, np.uint8),
+    thirds=Thirds("brandt-transverse", np.array([0.0, 0.0, 1.0]), np.array([-150.0, -130.0, -110.0, -90.0]), True),
+    articular_area_mm2=1502.34,
+    gap_median_mm=1.7123456,
+    gap_p95_mm=3.0,
+    truncated=False,
+)
+FORAMINA = (
+    Foramen(Side.LEFT, "S1", "dorsal", np.array([20.0, 40.0, -90.0]), 8.5, 0.9),
+    Foramen(Side.RIGHT, "S1", "dorsal", np.array([-20.0, 40.0, -90.0]), 8.5, 0.9),
+)
+LANDMARKS = {"left_psis": np.array([40.0, 60.0, -95.0]), "right_psis": np.array([-40.0, 60.0, -95.0])}
+
+
+def document(plan=PLAN, joint=JOINT):
+    return PlanDocument(
+        input=InputDocument(sha256="ab", shape_zyx=(3, 4, 5), spacing_zyx_mm=(3.0, 1.0, 1.0), complete=True),
+        findings=[finding_document(Finding("slice-spacing", Level.NOTE, "both", "3 mm"))],
+        sides={
+            "left": describe_side(plan, joint, FORAMINA, LANDMARKS),
+            "right": describe_side(
+                SidePlan(Side.RIGHT, "not-planned", "Not asked.", (), {}), None, FORAMINA, LANDMARKS
+            ),
+        },
+    )
+
+
+def left(**changes):
+    plan = replace(PLAN, candidates=(replace(CANDIDATE, **changes),))
+    return json.loads(document(plan).to_json())["sides"]["left"]["candidates"][0]
+
+
+def test_top_level_is_that_of_the_contract():
+    text = json.loads(document().to_json())
+    assert list(text) == ["schema", "notice", "input", "findings", "sides"]
+    assert text["schema"] == "sacroplan.plan/1"
+    assert text["notice"] == NOTICE
+    assert text["findings"] == [{"code": "slice-spacing", "level": "note", "side": "both", "message": "3 mm"}]
+
+
+def test_candidate_holds_the_contracts_keys():
+    wanted = {
+        "rank", "grade", "score", "terms", "implant", "implant_entry_lps_mm", "implant_tip_lps_mm", "skin_entry_lps_mm",
+        "third", "articular_share", "depth_from_bone_mm", "depth_from_skin_mm", "angles_deg", "c_arm", "clearance",
+        "breach_probability", "hu_shell_mean",
+    }  # fmt: skip
+    assert wanted <= set(left())
+    assert left()["c_arm"] == {"down_the_implant": {"orbital_deg": 20.0, "tilt_deg": 5.0}}
+
+
+def test_each_side_holds_only_its_own_anatomy():
+    sides = json.loads(document().to_json())["sides"]
+    assert sides["left"]["landmarks"] == {"psis_lps_mm": [40.0, 60.0, -95.0]}
+    assert sides["right"]["landmarks"] == {"psis_lps_mm": [-40.0, 60.0, -95.0]}
+    assert [f["centre_lps_mm"][0] for f in sides["left"]["foramina"]] == [20.0]
+    assert sides["right"]["joint"] is None
+    assert sides["left"]["joint"]["surface"] == "joint_left.ply"
+
+
+def test_numbers_are_rounded_but_a_bound_never_up():
+    assert left()["implant_entry_lps_mm"][0] == 30.123
+    assert left()["score"] == 0.6123
+    assert left()["clearance"]["neural"]["proven_mm"] == 3.876
+
+
+def test_skin_outside_the_scan_is_null():
+    entry = left(skin_entry_lps=np.full(3, np.nan), depth_from_skin_mm=float("nan"))
+    assert entry["skin_entry_lps_mm"] is None
+    assert entry["depth_from_skin_mm"] is None
+
+
+def test_unknown_thirds_have_no_bounds():
+    joint = replace(JOINT, thirds=replace(JOINT.thirds, known=False), truncated=True)
+    entry = json.loads(document(joint=joint).to_json())["sides"]["left"]["joint"]
+    assert entry["thirds"]["bounds_mm"] is None
+    assert entry["truncated"] is True
+
+
+def test_red_is_never_exported():
+    with pytest.raises(ValidationError, match="grade"):
+        left(grade="red")
+
+
+def test_infinite_numbers_are_refused():
+    with pytest.raises(ValidationError, match="finite"):
+        left(hu_shell_mean=float("inf"))
+
+
+def test_same_plan_gives_the_same_bytes_and_reads_back():
+    text = document().to_json()
+    assert document().to_json() == text
+    assert PlanDocument.model_validate_json(text).to_json() == text

@@ -1,0 +1,1 @@
+"""The sacroiliac joint: mid-surface, gap, zones, thirds."""

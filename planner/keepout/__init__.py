@@ -1,0 +1,1 @@
+"""Where no instrument may go: the sacral canal and the foramina."""

@@ -1,0 +1,91 @@
+"""From bones to the joint of one side."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.findings import Finding, Level
+from planner.joint.config import JointConfig
+from planner.joint.faces import facing_bones
+from planner.joint.model import Joint, Thirds, Zone
+from planner.joint.sheet import Measured, mid_surface
+from planner.joint.zones import articular_zone, brandt_thirds
+from planner.labels import Label, Side
+from planner.segmentation.model import Bones
+from planner.volume import Volume
+
+__all__ = ["extract_joint"]
+
+
+def extract_joint(volume: Volume, bones: Bones, side: Side, config: JointConfig) -> Joint:
+    """Find the mid-surface of one sacroiliac joint, its gap, zones and thirds.
+
+    Parameters
+    ----------
+    volume : Volume
+        Canonical CT, Hounsfield units, on the grid of ``bones.labels``.
+    bones : Bones
+        Labels, pelvic frame and fitted shape model.
+    side : Side
+        The patient's side.
+    config : JointConfig
+        Thresholds.
+
+    Returns
+    -------
+    Joint
+        Empty, with the finding ``joint-not-found``, where the two bones are nowhere near each other.
+    """
+    labels = bones.labels.values
+    facing = facing_bones(
+        labels == Label.SACRUM, labels == side.hip, bones.labels.grid, config.spacing_mm, config.recess_gap_mm
+    )
+    measured = mid_surface(facing, config) if facing is not None else None
+    if measured is None:
+        return _no_joint(side, bones)
+    return _joint(measured, volume, bones, side, config)
+
+
+def _joint(measured: Measured, volume: Volume, bones: Bones, side: Side, config: JointConfig) -> Joint:
+    sheet = measured.sheet
+    articular = articular_zone(measured, config)
+    gap = np.maximum(measured.gap_mm, 0.0)
+    thirds = brandt_thirds(sheet.vertices_lps[articular], bones.frame.cranial_lps, known=True)
+    return Joint(
+        side=side,
+        vertices_lps=sheet.vertices_lps,
+        faces=sheet.faces,
+        gap_mm=gap.astype(np.float32),
+        zone=np.where(articular, Zone.ARTICULAR, Zone.LIGAMENTOUS).astype(np.uint8),
+        third=thirds.of(sheet.vertices_lps),
+        thirds=thirds,
+        articular_area_mm2=float(sheet.vertex_areas_mm2[articular].sum()),
+        gap_median_mm=_percentile(gap[articular], 50.0),
+        gap_p95_mm=_percentile(gap[articular], 95.0),
+        truncated=False,
+    )
+
+
+def _percentile(values: NDArray[np.float64], percent: float) -> float:
+    return float(np.percentile(values, percent)) if len(values) else float("nan")
+
+
+def _no_joint(side: Side, bones: Bones) -> Joint:
+    message = (
+        f"No {side} sacroiliac joint: the sacrum and the {side} hip bone are nowhere near each other in this scan."
+    )
+    return Joint(
+        side=side,
+        vertices_lps=np.zeros((0, 3)),
+        faces=np.zeros((0, 3), np.int32),
+        gap_mm=np.zeros(0, np.float32),
+        zone=np.zeros(0, np.uint8),
+        third=np.zeros(0, np.uint8),
+        thirds=Thirds("brandt-transverse", bones.frame.cranial_lps, np.zeros(4), False),
+        articular_area_mm2=0.0,
+        gap_median_mm=float("nan"),
+        gap_p95_mm=float("nan"),
+        truncated=True,
+        findings=(Finding("joint-not-found", Level.WARN, side.value, message),),
+    )

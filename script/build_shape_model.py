@@ -5,7 +5,8 @@
     script/build_shape_model.py --leave-one-out
 
 The atlas is the JHU pelvis atlas (Han et al., Phys Med Biol 2019, 10.1088/1361-6560/ab1456; CC BY 4.0): 28 people with
-corresponding vertices on both hip bones and the sacrum (S1-S3). Each person is also used mirrored. Same atlas, same bytes.
+corresponding vertices on both hip bones and the sacrum (S1-S3). Each person is also used mirrored.
+Same atlas, same bytes.
 """
 
 from __future__ import annotations
@@ -246,8 +247,8 @@ def leave_one_out(atlas: Atlas, mirrors: list[Points]) -> None:
 
 
 def residual_mm(model: ShapeModel, target: Points, modes: int) -> float:
-    """What `modes` modes leave unexplained of a target, along its normals."""
-    basis = model.modes[:modes].reshape(modes, -1)
+    """Root mean square of what `modes` modes leave unexplained of a target, along its normals."""
+    basis = model.modes[:modes].reshape(modes, model.mean.size)
     coefficients = np.zeros(modes)
     for _ in range(10):
         shape = model.reconstruct(coefficients)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class ShapeModel:
     def spans(self) -> tuple[slice, ...]:
         """Place of each bone in the stacked vertices."""
         ends = np.cumsum((0, *self.counts))
-        return tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+        return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
 
     def span(self, bone: str) -> slice:
         """Place of one bone in the stacked vertices."""
@@ -100,7 +101,10 @@ class ShapeModel:
         return {name: vertices[s] for name, s in zip(BONE_NAMES, self.spans, strict=True)}
 
     def landmarks_on(self, vertices: Points) -> dict[str, NDArray[np.float64]]:
-        """Place of every landmark on stacked vertices in any frame; the foramina of S3 are extrapolated from S1 and S2."""
+        """Place of every landmark on stacked vertices in any frame.
+
+        The atlas ends within S3: its foramina are extrapolated from those of S1 and S2.
+        """
         places = {name: vertices[index].mean(axis=0) for name, index in self.landmarks.items()}
         for name in [n for n in places if "_s2_" in n]:
             s1, s2 = places[name.replace("_s2_", "_s1_")], places[name]

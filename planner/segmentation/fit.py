@@ -1,0 +1,109 @@
+"""Fit the shape model to the edges of the bones: pose and size first, then more and more modes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from planner.segmentation.model import PelvisPose, ShapeFit
+from planner.segmentation.profiles import EdgeSearch, find_edges
+from planner.segmentation.shape_model import ShapeModel
+from planner.volume import Volume
+
+__all__ = ["SCHEDULE", "FitState", "fit_shape"]
+
+SCHEDULE = ((14.0, 0, 8), (12.0, 4, 8), (10.0, 8, 8), (8.0, 14, 8), (6.0, 24, 8), (5.0, 40, 6))
+"""Rounds of the fit: reach of the edge search in mm, modes, iterations [P]."""
+
+RIDGE = 40.0
+"""Weight of the prior (coefficients are normal with unit variance) against one edge's squared distance in mm [P]."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class FitState:
+    """A similarity ``(4, 4)`` from the model to LPS, and coefficients."""
+
+    lps_from_model: Floats
+    coefficients: Floats
+
+    def vertices(self, model: ShapeModel) -> Floats:
+        """Stacked vertices in LPS."""
+        points: Floats = (
+            model.reconstruct(self.coefficients) @ self.lps_from_model[:3, :3].T + self.lps_from_model[:3, 3]
+        )
+        return points
+
+
+def fit_shape(volume: Volume, pose: PelvisPose, model: ShapeModel) -> ShapeFit:
+    """Fit the model to a canonical volume, from a blind start.
+
+    Each vertex looks along its normal for an edge; the squared distance along the normal is lessened by Gauss-Newton with
+    robust (Cauchy) weights. Vertices outside the scan and on the cut end of the sacrum do not count.
+    """
+    state = FitState(pose.lps_from_model, np.zeros(len(model.modes)))
+    real = np.ones(len(model.mean), bool)
+    real[model.regions["sacrum_cut"]] = False
+    for reach, modes, iterations in SCHEDULE:
+        for _ in range(iterations):
+            state = _iterate(volume, model, state, real, (reach, modes))
+    return describe(volume, model, state, real)
+
+
+def _iterate(
+    volume: Volume, model: ShapeModel, state: FitState, real: NDArray[np.bool_], stage: tuple[float, int]
+) -> FitState:
+    reach, modes = stage
+    vertices = state.vertices(model)
+    normals = model.normals(vertices)
+    offset, strength = find_edges(volume, vertices, normals, EdgeSearch(reach))
+    used = np.flatnonzero(real & (strength > 0))
+    scale = max(1.0, 1.5 * float(np.median(np.abs(offset[used])))) if len(used) else 1.0
+    weight = strength[used] / EdgeSearch(reach).enough_hu / (1.0 + (offset[used] / scale) ** 2)
+    return solve(model, state, (vertices[used], normals[used], used), (offset[used], weight), modes)
+
+
+def solve(
+    model: ShapeModel,
+    state: FitState,
+    surface: tuple[Floats, Floats, NDArray[np.intp]],
+    targets: tuple[Floats, Floats],
+    modes: int,
+) -> FitState:
+    """One Gauss-Newton step for wanted moves `targets` (distance, weight) along the normals of some vertices."""
+    vertices, normals, used = surface
+    offset, weight = targets
+    linear = state.lps_from_model[:3, :3]
+    arm = vertices - state.lps_from_model[:3, 3]
+    columns = [normals, np.cross(arm, normals), (arm * normals).sum(axis=1)[:, None]]
+    columns += [np.einsum("kvc,vc->vk", model.modes[:modes, used], normals @ linear)]
+    jacobian = np.hstack(columns)
+    prior = np.concatenate([np.full(3, 1e-3), np.full(3, 1.0), [1.0], np.full(modes, RIDGE)])
+    pull = np.concatenate([np.zeros(7), -RIDGE * state.coefficients[:modes]])
+    normal = (jacobian * weight[:, None]).T @ jacobian + np.diag(prior)
+    delta = np.linalg.solve(normal, (jacobian * weight[:, None]).T @ offset + pull)
+    matrix = np.eye(4)
+    matrix[:3, :3] = (1.0 + delta[6]) * Rotation.from_rotvec(delta[3:6]).as_matrix() @ linear
+    matrix[:3, 3] = state.lps_from_model[:3, 3] + delta[:3]
+    coefficients = state.coefficients.copy()
+    coefficients[:modes] += delta[7:]
+    return FitState(matrix, np.clip(coefficients, -3.5, 3.5))
+
+
+def describe(volume: Volume, model: ShapeModel, state: FitState, real: NDArray[np.bool_]) -> ShapeFit:
+    """Measure the fit and name its places."""
+    vertices = state.vertices(model)
+    offset, strength = find_edges(volume, vertices, model.normals(vertices), EdgeSearch(SCHEDULE[-1][0]))
+    found = real & (strength > 0)
+    return ShapeFit(
+        vertices_lps=model.split(vertices),
+        seen={name: volume.grid.contains(part) for name, part in model.split(vertices).items()},
+        lps_from_model=state.lps_from_model,
+        coefficients=state.coefficients,
+        rms_mm=float(np.sqrt(np.mean(offset[found] ** 2))) if found.any() else float("inf"),
+        landmarks_lps=model.landmarks_on(vertices),
+    )

@@ -1,0 +1,123 @@
+"""Read the scan along the normals of a surface and find the bone's edge there, between the voxels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from planner.volume import Volume
+
+__all__ = ["NO_DATA", "EdgeSearch", "find_edges", "read_profiles"]
+
+NO_DATA = -10000.0
+"""Value of a sample outside the scan."""
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class EdgeSearch:
+    """How an edge is looked for along a normal.
+
+    Attributes
+    ----------
+    reach_mm : float
+        How far to both sides.
+    step_mm : float
+        Between samples; the slope is taken over two steps to each side.
+    least_hu : float
+        Smallest fall of HU from inside to outside that is an edge.
+    enough_hu : float
+        Falls above this are equal, so that a brighter edge further off does not win.
+    gas_hu : float
+        Bone does not border on less than this: gas, air or padding.
+    """
+
+    reach_mm: float
+    step_mm: float = 0.75
+    least_hu: float = 80.0
+    enough_hu: float = 350.0
+    gas_hu: float = -400.0
+
+
+def read_profiles(volume: Volume, points_lps: Points, normals_lps: Points, offsets_mm: Points) -> NDArray[np.float32]:
+    """HU ``(n, len(offsets))`` at ``point + offset * normal`` (trilinear); `NO_DATA` outside the scan."""
+    start = volume.grid.to_index(points_lps)
+    direction = volume.grid.to_index(points_lps + normals_lps) - start
+    result: NDArray[np.float32] = _read(volume.hu, start, direction, offsets_mm)
+    return result
+
+
+@njit(cache=True)
+def _trilinear(hu, z, y, x):  # type: ignore[no-untyped-def]
+    nz, ny, nx = hu.shape
+    if z < 0 or y < 0 or x < 0 or z > nz - 1 or y > ny - 1 or x > nx - 1:
+        return NO_DATA
+    k, j, i = min(int(z), nz - 2), min(int(y), ny - 2), min(int(x), nx - 2)
+    c, b, a = z - k, y - j, x - i
+    low = (hu[k, j, i] * (1 - a) + hu[k, j, i + 1] * a) * (1 - b) + (
+        hu[k, j + 1, i] * (1 - a) + hu[k, j + 1, i + 1] * a
+    ) * b
+    high = (hu[k + 1, j, i] * (1 - a) + hu[k + 1, j, i + 1] * a) * (1 - b) + (
+        hu[k + 1, j + 1, i] * (1 - a) + hu[k + 1, j + 1, i + 1] * a
+    ) * b
+    return low * (1 - c) + high * c
+
+
+@njit(cache=True)
+def _read(hu, start, direction, offsets):  # type: ignore[no-untyped-def]
+    out = np.empty((start.shape[0], offsets.shape[0]), np.float32)
+    for v in range(start.shape[0]):
+        for s in range(offsets.shape[0]):
+            t = offsets[s]
+            out[v, s] = _trilinear(
+                hu,
+                start[v, 0] + t * direction[v, 0],
+                start[v, 1] + t * direction[v, 1],
+                start[v, 2] + t * direction[v, 2],
+            )
+    return out
+
+
+def find_edges(
+    volume: Volume, points_lps: Points, normals_lps: Points, search: EdgeSearch
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find the strongest near edge from bright inside to dark outside on each normal.
+
+    Returns
+    -------
+    offset_mm : (n,) float64 array
+        Signed place of the edge along the normal; 0 where none.
+    strength : (n,) float64 array
+        Fall of HU, clipped to ``enough_hu``; 0 where there is no edge or no data.
+    """
+    half = int(np.ceil(search.reach_mm / search.step_mm))
+    offsets = np.arange(-half - 2, half + 3) * search.step_mm
+    profiles = read_profiles(volume, points_lps, normals_lps, offsets)
+    place, strength = _edges(profiles, half, search.least_hu, search.enough_hu, search.gas_hu)
+    return place * search.step_mm, strength
+
+
+@njit(cache=True)
+def _edges(profiles, half, least, enough, gas):  # type: ignore[no-untyped-def]
+    n = profiles.shape[0]
+    place, strength = np.zeros(n), np.zeros(n)
+    for v in range(n):
+        p = profiles[v]
+        best = 0.0
+        for s in range(2, 2 * half + 3):
+            if min(p[s - 2], p[s + 1], p[s + 2]) < gas:
+                continue
+            fall = 0.5 * (p[s - 1] + p[s - 2] - p[s + 1] - p[s + 2])
+            if fall < least:
+                continue
+            t = s - 2 - half
+            value = min(fall, enough) * (1.0 - 0.6 * (t / (half + 1.0)) ** 2)
+            if value > best:
+                best = value
+                place[v] = t
+                strength[v] = min(fall, enough)
+    return place, strength

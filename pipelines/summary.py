@@ -69,9 +69,16 @@ def _render(table: Table) -> str:
 
 def series_table(reports: Sequence[SeriesReport]) -> str:
     """Every series, the chosen one marked, with the reasons."""
-    table = Table("chosen", "series", "score", "reasons", box=SIMPLE)
+    table = Table("chosen", "series", "modality", "slices", "score", "reasons", box=SIMPLE)
     for report in reports:
-        table.add_row("yes" if report.chosen else "", report.name, f"{report.score:.2f}", "; ".join(report.reasons))
+        table.add_row(
+            "yes" if report.chosen else "",
+            f"{report.number} ({report.key})",
+            report.modality,
+            str(report.slices),
+            f"{report.score:.2f}",
+            "; ".join(report.reasons),
+        )
     return _render(table)
 
 

@@ -1,0 +1,112 @@
+"""From the anatomy and the settings to the arrays that the compiled search reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from planner.joint.model import Joint, Third
+from planner.segmentation.model import Bones
+from planner.trajectory.config import Constraints, Score, TrajectoryConfig
+from planner.trajectory.kernel import TERMS, Scene
+from planner.trajectory.region import Region
+
+__all__ = ["joint_normals", "make_scene", "outer_edge", "with_guard"]
+
+Points = NDArray[np.float64]
+
+
+def make_scene(region: Region, bones: Bones, joint: Joint, config: TrajectoryConfig) -> Scene:
+    """Gather what a pose is held against, with the exact limits (no guard)."""
+    frame, thirds = bones.frame, joint.thirds
+    normals = joint_normals(joint)[joint.third == Third.MIDDLE]
+    return Scene(
+        fields=region.fields,
+        zyx_from_lps=np.ascontiguousarray(np.linalg.inv(region.grid.lps_from_zyx)[:3]),
+        axes=np.stack([joint.side.lateral_x * frame.left_lps, frame.posterior_lps, frame.cranial_lps]),
+        facing=normals.sum(axis=0) / np.linalg.norm(normals.sum(axis=0)),
+        slab=np.array([*thirds.axis_lps, *thirds.bounds_mm[1:3]]),
+        rim=outer_edge(joint),
+        notch=_notch(bones, joint),
+        limits=_limits(config.constraints, config.score, guard_mm=0.0),
+        ramps=_ramps(config.score),
+        weights=_in_order(config.score.weights),
+        cannula_wall_mm=config.instruments.cannula_wall_mm,
+        shell_mm=config.instruments.shell_mm,
+    )
+
+
+def with_guard(scene: Scene, config: TrajectoryConfig) -> Scene:
+    """The same with the search's guard held back from the distances that are sampled."""
+    return scene._replace(limits=_limits(config.constraints, config.score, config.search.guard_mm))
+
+
+def _notch(bones: Bones, joint: Joint) -> Points:
+    point = bones.fit.landmarks_lps.get(f"{joint.side}_sciatic_notch")
+    return np.full(3, np.nan) if point is None else np.asarray(point, np.float64)
+
+
+def _limits(c: Constraints, score: Score, guard_mm: float) -> Points:
+    return np.array(
+        [
+            c.neural_mm + c.segmentation_margin_mm + guard_mm,
+            c.cortex_mm + guard_mm,
+            c.cortex_mm + guard_mm,
+            c.containment_mm + guard_mm,
+            c.implant_to_margin_mm + guard_mm,
+            c.nibble_mm,
+            *c.axial_deg,
+            *c.cranial_tilt_deg,
+            c.sciatic_notch_mm,
+            c.joint_offset_mm,
+            c.joint_angle_deg,
+            score.entry_radius_mm.zero,
+            score.entry_radius_mm.one,
+        ]
+    )
+
+
+def _ramps(score: Score) -> Points:
+    ramps = (
+        score.clearance_mm,
+        score.coplanar_deg,
+        score.centred_mm,
+        score.articular_share,
+        score.bite_difference_mm,
+        score.shell_hu,
+    )
+    return np.array([end for ramp in ramps for end in (ramp.zero, ramp.one)])
+
+
+def _in_order(weights: Mapping[str, float]) -> Points:
+    return np.array([weights[name] for name in TERMS])
+
+
+def joint_normals(joint: Joint) -> Points:
+    """Unit normal of the mid-surface at each vertex, sacrum to ilium: the mean of its triangles', weighted by area."""
+    corners = joint.vertices_lps[joint.faces]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(joint.vertices_lps)
+    for corner in range(3):
+        np.add.at(normals, joint.faces[:, corner], across)
+    unit: Points = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def outer_edge(joint: Joint) -> Points:
+    """Vertices on the longest edge loop of the mid-surface; holes in it are no margin of the joint."""
+    edges = np.sort(joint.faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    unique, count = np.unique(edges, axis=0, return_counts=True)
+    open_edges = unique[count == 1]
+    if not len(open_edges):
+        return np.zeros((0, 3))
+    size = len(joint.vertices_lps)
+    graph = coo_array((np.ones(len(open_edges)), (open_edges[:, 0], open_edges[:, 1])), shape=(size, size))
+    _, loop = connected_components(graph, directed=False)
+    ends = joint.vertices_lps[open_edges]
+    length = np.bincount(loop[open_edges[:, 0]], np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1))
+    return np.ascontiguousarray(joint.vertices_lps[np.unique(open_edges[loop[open_edges[:, 0]] == length.argmax()])])

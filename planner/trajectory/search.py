@@ -1,0 +1,249 @@
+"""The search: a coarse grid over centre, direction and size, then a climb in the continuous problem from the best of it.
+
+Deterministic: no random numbers, and ties go to the earlier trial.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from planner.joint.model import Joint, Third
+from planner.trajectory.config import Search
+from planner.trajectory.kernel import CONSTRAINTS, Scene, evaluate, evaluate_all
+from planner.trajectory.scene import joint_normals
+
+__all__ = ["Found", "Trials", "are_distinct", "climb", "first_poses", "next_best", "try_all"]
+
+IN_PLANE_DEG = (-24.0, 42.0)
+"""First directions within the joint, from the axial plane to cranial: the tilts allowed and some more, for joints that
+lie askew `[P]`."""
+
+OUT_OF_PLANE_DEG = (-10.0, -5.0, 0.0, 5.0, 10.0)
+"""First directions out of the joint `[P]`."""
+
+FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.1
+"""Steps of the climb, halved whenever no step leads up."""
+
+LAST_START_MM = 0.5
+"""First step of the last climb, which starts near the top."""
+
+STEP_DEG_PER_MM = 2.0
+"""Turn that goes with a step."""
+
+POLISHED = 4
+"""Best climbs of a round that are climbed again with the safe entry radius in the score."""
+
+Array = NDArray[np.float64]
+
+Size = tuple[float, float]
+
+NEAR_DIAGONALS = np.array(
+    [
+        [1, 0, 0, 0, 0],
+        [0, 1, 0, 0, 0],
+        [0, 0, 1, 0, 0],
+        [0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 1],
+        [1, 1, 0, 0, 0],
+        [1, -1, 0, 0, 0],
+        [0, 1, 0, 1, 0],
+        [0, 1, 0, -1, 0],
+        [0, 0, 1, 0, 1],
+        [0, 0, 1, 0, -1],
+        [1, 0, 0, 1, 0],
+        [1, 0, 0, -1, 0],
+    ],
+    dtype=np.float64,
+)
+"""Moves of the climb, each tried both ways: forward, along the joint, out of it, turned in it, turned out of it; and
+pairs of them, for ridges between two constraints."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """All first poses with their values.
+
+    Attributes
+    ----------
+    poses : (n, 6) float64 array
+        Centre in LPS and unit direction.
+    values : mapping of size to (n,) float64 array
+        Score, or the tightest slack where it is negative.
+    rejected : (k,) int64 array
+        How many trials broke each of `CONSTRAINTS`; a trial may break several.
+    """
+
+    poses: Array
+    values: dict[Size, Array]
+    rejected: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A refined pose."""
+
+    pose: Array
+    size: Size
+    value: float
+
+
+def first_poses(joint: Joint, scene: Scene, search: Search) -> Array:
+    """``(n, 6)`` poses over the middle third, in the joint's tangent plane and a little out of it."""
+    middle = joint.third == Third.MIDDLE
+    centres, normals = joint.vertices_lps[middle], joint_normals(joint)[middle]
+    kept = _thin(centres, scene, search.centre_step_mm)
+    turns = np.radians(np.arange(IN_PLANE_DEG[0], IN_PLANE_DEG[1] + 1e-9, search.angle_step_deg))
+    poses = [
+        np.concatenate([centre, direction])
+        for centre, normal in zip(centres[kept], normals[kept], strict=True)
+        for direction in _directions(normal, scene.axes, turns)
+    ]
+    return np.array(poses).reshape(-1, 6)
+
+
+def _thin(points: Array, scene: Scene, step_mm: float) -> NDArray[np.intp]:
+    """One point of each cell of a grid in the pelvis's own axes: the one nearest to the cell's centre."""
+    local = points @ scene.axes.T
+    shifted = (local - local.mean(axis=0)) / step_mm
+    cells = np.rint(shifted)
+    order = np.lexsort((np.arange(len(points)), np.round(np.linalg.norm(shifted - cells, axis=1), 6)))
+    _, first = np.unique(cells[order], axis=0, return_index=True)
+    return np.sort(order[first])
+
+
+def _directions(normal: Array, axes: Array, turns: Array) -> Array:
+    """Unit directions to anterior: turned by `turns` from the axial plane within the tangent plane, then out of it."""
+    posterior, cranial = axes[1], axes[2]
+    level = np.cross(normal, cranial)
+    level *= -np.sign(level @ posterior) / np.linalg.norm(level)
+    up = cranial - (cranial @ normal) * normal
+    up /= np.linalg.norm(up)
+    inside = np.cos(turns)[:, None] * level + np.sin(turns)[:, None] * up
+    lifts = np.radians(OUT_OF_PLANE_DEG)
+    out: Array = (np.cos(lifts)[:, None, None] * inside + np.sin(lifts)[:, None, None] * normal).reshape(-1, 3)
+    return out
+
+
+def try_all(scene: Scene, poses: Array, sizes: Sequence[Size]) -> Trials:
+    """Evaluate every pose with every size."""
+    values, rejected = {}, np.zeros(len(CONSTRAINTS), np.int64)
+    for size in sizes:
+        values[size], broken = evaluate_all(scene, poses, *size)
+        rejected += broken
+    return Trials(poses, values, rejected)
+
+
+@njit(cache=True, nogil=True)
+def are_distinct(pose, other, distinct_mm, distinct_deg):  # type: ignore[no-untyped-def]
+    """Whether two poses differ by enough: centres apart, or axes turned."""
+    away = pose[0:3] - other[0:3]
+    if np.dot(away, away) >= distinct_mm * distinct_mm:
+        return True
+    return math.degrees(math.acos(min(1.0, np.dot(pose[3:6], other[3:6])))) >= distinct_deg
+
+
+@njit(cache=True, nogil=True)
+def _is_new(pose, taken, distinct_mm, distinct_deg):  # type: ignore[no-untyped-def]
+    for k in range(len(taken)):
+        if not are_distinct(pose, taken[k], distinct_mm, distinct_deg):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _moved(scene, pose, move, step_mm):  # type: ignore[no-untyped-def]
+    """Pose after a move: three shifts (axis, along the joint, out of it) and two turns (in the joint, out of it)."""
+    d = pose[3:6]
+    n = scene.facing - np.dot(scene.facing, d) * d
+    n /= math.sqrt(np.dot(n, n))
+    along = np.cross(d, n)
+    out = pose.copy()
+    out[0:3] += step_mm * (move[0] * d + move[1] * along + move[2] * n)
+    turn = math.radians(STEP_DEG_PER_MM * step_mm)
+    out[3:6] = d + math.tan(turn) * (move[3] * along + move[4] * n)
+    out[3:6] /= math.sqrt(np.dot(out[3:6], out[3:6]))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def climb(scene, start, size, taken, distinct, first_step_mm, with_radius):  # type: ignore[no-untyped-def]
+    """Pattern search: best of all moves while one leads up, else half the step. Stays distinct from `taken`."""
+    pose = start.copy()
+    best = evaluate(scene, pose, size[0], size[1], with_radius)
+    step = first_step_mm
+    while step >= LAST_STEP_MM:
+        top, top_pose = best, pose
+        for k in range(len(NEAR_DIAGONALS)):
+            for sign in (-1.0, 1.0):
+                trial = _moved(scene, pose, NEAR_DIAGONALS[k], sign * step)
+                if not _is_new(trial, taken, distinct[0], distinct[1]):
+                    continue
+                value = evaluate(scene, trial, size[0], size[1], with_radius)
+                if value > top + 1e-9:
+                    top, top_pose = value, trial
+        if top > best:
+            best, pose = top, top_pose
+        else:
+            step *= 0.5
+    return pose, best
+
+
+def next_best(scene: Scene, trials: Trials, taken: Array, search: Search, size_tolerance: float) -> Found | None:
+    """Best refined pose that is distinct from the ``(m, 6)`` poses taken; None if no trial is.
+
+    Its value is negative where no pose keeps every constraint: then it is the one that comes nearest.
+    """
+    distinct = (search.distinct_mm, search.distinct_deg)
+    climbed = []
+    for size, values in trials.values.items():
+        for start in _starts(trials.poses, values, taken, search):
+            pose, value = climb(scene, start, size, taken, distinct, FIRST_STEP_MM, False)
+            climbed.append(Found(pose, size, float(value)))
+    ranked = sorted(climbed, key=lambda found: -found.value)
+    polished = [_polish(scene, found, taken, distinct) for found in _shortlist(ranked, size_tolerance)]
+    return _largest(polished, size_tolerance)
+
+
+def _starts(poses: Array, values: Array, taken: Array, search: Search) -> list[Array]:
+    """Best trials, distinct from those taken and from each other."""
+    chosen: list[Array] = []
+    for index in np.argsort(-values, kind="stable"):
+        others = np.array([*taken, *chosen]).reshape(-1, 6)
+        if _is_new(poses[index], others, search.distinct_mm, search.distinct_deg):
+            chosen.append(poses[index])
+        if len(chosen) == search.starts_per_size:
+            break
+    return chosen
+
+
+def _shortlist(ranked: list[Found], tolerance: float) -> list[Found]:
+    """The best of all, and the best of each larger size that nearly reaches it."""
+    if not ranked or ranked[0].value < 0:
+        return ranked[:1]
+    by_size: dict[Size, Found] = {}
+    for found in ranked:
+        by_size.setdefault(found.size, found)
+    near = [found for found in by_size.values() if found.value >= ranked[0].value - 0.1 - tolerance]
+    return [*ranked[:POLISHED], *(found for found in near if found not in ranked[:POLISHED])]
+
+
+def _polish(scene: Scene, found: Found, taken: Array, distinct: tuple[float, float]) -> Found:
+    if found.value < 0:
+        return found
+    pose, value = climb(scene, found.pose, found.size, taken, distinct, LAST_START_MM, True)
+    return Found(pose, found.size, float(value))
+
+
+def _largest(found: list[Found], tolerance: float) -> Found | None:
+    """The largest implant among those that score nearly as well as the best."""
+    if not found:
+        return None
+    best = max(entry.value for entry in found)
+    near = [entry for entry in found if entry.value >= best - tolerance]
+    return max(near, key=lambda entry: (entry.size[0] ** 2 * entry.size[1], entry.value))

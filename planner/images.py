@@ -67,6 +67,8 @@ def read_volume(path: Path) -> tuple[Volume, dict[str, Any]]:
         "patient_position": "",
         "slices": grid.shape_zyx[0],
         "transfer_syntax": "",
+        "resampled": False,
+        "widest_gap_mm": 0.0,
     }
     return Volume(_as_hounsfield(array, path.name), grid), description
 

@@ -17,12 +17,19 @@ from typing import Any, BinaryIO
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    ImplicitVRLittleEndian,
+    LegacyConvertedEnhancedCTImageStorage,
+)
 
-__all__ = ["Instance", "Slice", "read_instance"]
+__all__ = ["CT_CLASSES", "Instance", "Slice", "read_instance"]
 
 Triple = tuple[float, float, float]
 
+CT_CLASSES = {str(CTImageStorage), str(EnhancedCTImageStorage), str(LegacyConvertedEnhancedCTImageStorage)}
+"""SOP classes that hold CT slices."""
 TAGS = [
     "BitsAllocated", "BitsStored", "BodyPartExamined", "Columns", "ConvolutionKernel", "HighBit",
     "ImageOrientationPatient", "ImagePositionPatient", "ImageType", "LossyImageCompression", "Modality",
@@ -120,29 +127,27 @@ class Slice:
         return self.instance.file if self.instance.frames == 1 else f"{self.instance.file} frame {self.frame + 1}"
 
 
-def read_instance(stream: BinaryIO, file: str) -> list[Slice]:
+def read_instance(stream: BinaryIO, file: str) -> list[Slice] | None:
     """Read one file's header.
 
     Returns
     -------
-    list of Slice
-        Empty where the file is not a DICOM image (junk, DICOMDIR, a report).
+    list of Slice or None
+        Empty where the file is not a DICOM image (junk, DICOMDIR, a report); None where it is a damaged one.
     """
     force = _is_bare(stream)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a malformed element that we do not use is not worth a word
             dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=[*TAGS], force=force)
-            if "SOPClassUID" not in dataset or "Rows" not in dataset:
-                return []
-            instance = _instance(dataset, file, _tell(stream))
+            if "Rows" not in dataset:
+                return None if _text(dataset, "SOPClassUID") in CT_CLASSES else []
+            instance = _instance(dataset, file, stream.tell())
             return list(_slices(dataset, instance))
-    except (InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError):
+    except InvalidDicomError:
         return []
-
-
-def _tell(stream: BinaryIO) -> int:
-    return 0 if stream.closed else stream.tell()
+    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError):
+        return None
 
 
 def _is_bare(stream: BinaryIO) -> bool:

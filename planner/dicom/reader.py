@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import UID
 
-from planner.dicom.geometry import DUPLICATE_MM, Stack
+from planner.dicom.geometry import DUPLICATE_MM, Flaw, Stack
 from planner.dicom.headers import Slice, read_instance
 from planner.dicom.pixels import read_frames
 from planner.dicom.resampling import resample_stack
@@ -36,8 +37,9 @@ LOSSY_SYNTAXES = {
 
 @dataclass(frozen=True, eq=False)
 class DicomScan:
-    """A series as read: the volume, what to say of it, and facts that identify no one."""
+    """A series as read: the volume, a file to name in messages, what to say of it, and facts that identify no one."""
 
+    file: str
     volume: Volume
     findings: tuple[Finding, ...]
     description: dict[str, Any]
@@ -49,13 +51,30 @@ class _Ranked:
 
     series: Series
     verdict: Verdict
+    bar: Flaw | None
 
-    def rank(self, *, resample: bool) -> tuple[Any, ...]:
+    @classmethod
+    def of(cls, series: Series, *, resample: bool) -> _Ranked:
+        return cls(series, judge(series), series.bar(resample=resample))
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
         """Key to sort by, best first: readable, CT, score, more slices, then the hash."""
-        bar = self.series.bar(resample=resample)
-        hopeless = bar is not None and isinstance(bar.error, NoSeriesError)
+        hopeless = self.bar is not None and isinstance(self.bar.error, NoSeriesError)
         count = len(self.series.slices)
-        return bar is not None, hopeless, not self.series.is_ct, -self.verdict.score, -count, self.series.key
+        return self.bar is not None, hopeless, not self.series.is_ct, -self.verdict.score, -count, self.series.key
+
+
+@dataclass(frozen=True, eq=False)
+class _Inventory:
+    """What an input holds: its series, best first, and how many DICOM files are damaged."""
+
+    ranked: tuple[_Ranked, ...]
+    damaged: int
+
+    @property
+    def best(self) -> _Ranked:
+        return self.ranked[0]
 
 
 def read_dicom(path: Path, *, resample: bool = False) -> DicomScan:
@@ -67,46 +86,50 @@ def read_dicom(path: Path, *, resample: bool = False) -> DicomScan:
         The reason why the best series cannot be read, where none can.
     """
     with open_source(path) as source:
-        ranked = _rank(source, path, resample=resample)
-        best = ranked[0]
-        bar = best.series.bar(resample=resample)
-        if bar is not None:
-            raise bar.error
+        inventory = _take_stock(source, path, resample=resample)
+        best = inventory.best
+        if best.bar is not None:
+            raise best.bar.error
         assert best.series.stack is not None  # a series without a stack is barred
         hu, grid, stack, recorded = _read_series(source, best.series, best.series.stack)
-    findings = [*recorded, *_series_findings(ranked, best, resample=resample)]
-    return DicomScan(Volume(hu, grid), tuple(findings), _describe(best, stack, resampled=bool(recorded)))
+    findings = (*recorded, *_input_findings(inventory))
+    description = _describe(best, stack, resampled=bool(recorded))
+    return DicomScan(best.series.first.label, Volume(hu, grid), findings, description)
 
 
 def list_dicom(path: Path, *, resample: bool = False) -> list[SeriesReport]:
     """Describe every series below `path`, best first."""
     with open_source(path) as source:
-        ranked = _rank(source, path, resample=resample)
-    return [_report(item, chosen=k == 0, resample=resample) for k, item in enumerate(ranked)]
+        inventory = _take_stock(source, path, resample=resample)
+    return [_report(item, chosen=item is inventory.best) for item in inventory.ranked]
 
 
-def _rank(source: Source, path: Path, *, resample: bool) -> list[_Ranked]:
+def _take_stock(source: Source, path: Path, *, resample: bool) -> _Inventory:
     names = source.names()
-    ranked = [_Ranked(series, judge(series)) for series in group_slices(_scan(source, names))]
+    slices, damaged = _scan(source, names)
+    ranked = [_Ranked.of(series, resample=resample) for series in group_slices(slices)]
     if not ranked:
         raise NoSeriesError(
-            f"{path.name or path}: found {len(names)} files and no DICOM image among them, expected a CT series.",
+            f"{path.name}: found {len(names)} files, none of them a whole DICOM image ({damaged} damaged), "
+            "expected a CT series.",
             "Give the folder or zip that holds the CT images.",
         )
-    return sorted(ranked, key=lambda item: item.rank(resample=resample))
+    return _Inventory(tuple(sorted(ranked, key=lambda item: item.rank)), damaged)
 
 
-def _scan(source: Source, names: list[str]) -> list[Slice]:
+def _scan(source: Source, names: list[str]) -> tuple[list[Slice], int]:
     slices: list[Slice] = []
+    damaged = 0
     for name in names:
         with source.open(name) as stream:
-            slices += read_instance(stream, name)
-    return slices
+            found = read_instance(stream, name)
+        damaged += found is None
+        slices += found or []
+    return slices, damaged
 
 
-def _report(item: _Ranked, *, chosen: bool, resample: bool) -> SeriesReport:
+def _report(item: _Ranked, *, chosen: bool) -> SeriesReport:
     series, instance = item.series, item.series.first.instance
-    barred = series.bar(resample=resample)
     refusals = tuple(f"refused: {flaw.kind}" for flaw in series.bars)
     return SeriesReport(
         key=series.key,
@@ -114,15 +137,14 @@ def _report(item: _Ranked, *, chosen: bool, resample: bool) -> SeriesReport:
         modality=instance.modality[:4],
         slices=len(series.slices),
         score=item.verdict.score,
-        chosen=chosen and barred is None,
+        chosen=chosen and item.bar is None,
         reasons=(*refusals, *item.verdict.reasons),
     )
 
 
 def _read_series(source: Source, series: Series, stack: Stack) -> tuple[NDArray[np.int16], Grid, Stack, list[Finding]]:
     hu = np.empty((len(stack.slices), *stack.shape_yx), dtype=np.int16)
-    for index, plane in read_frames(source, stack.slices):
-        hu[index] = plane
+    read_frames(source, stack.slices, hu)
     kinds = [flaw.kind for flaw in series.bars]
     if not kinds:
         return hu, stack.even_grid(), stack, []
@@ -157,21 +179,23 @@ def _without_copies(stack: Stack, hu: NDArray[np.int16]) -> tuple[Stack, NDArray
     return stack.without(copies), hu[keep]
 
 
-def _series_findings(ranked: list[_Ranked], best: _Ranked, *, resample: bool) -> list[Finding]:
-    findings = []
-    patients = {r.series.first.instance.patient for r in ranked if r.series.is_ct}
+def _input_findings(inventory: _Inventory) -> Iterator[Finding]:
+    """Say what matters of the other files and of how the series was stored."""
+    patients = {r.series.first.instance.patient for r in inventory.ranked if r.series.is_ct}
     if len(patients) > 1:
         message = f"The input holds CT of {len(patients)} patients, expected 1: check that this is the right one."
-        findings.append(Finding("several-patients", Level.REVIEW_ONLY, "both", message))
-    if _is_lossy(best.series):
+        yield Finding("several-patients", Level.REVIEW_ONLY, "both", message)
+    if _is_lossy(inventory.best.series):
         message = "The images were compressed with loss: fine detail at the joint faces may be changed."
-        findings.append(Finding("lossy-compression", Level.WARN, "both", message))
-    better = [r for r in ranked if r.series.bar(resample=resample) and r.verdict.score > best.verdict.score]
+        yield Finding("lossy-compression", Level.WARN, "both", message)
+    better = [r for r in inventory.ranked if r.bar and r.verdict.score > inventory.best.verdict.score]
     if better:
-        kinds = sorted({flaw.kind for r in better for flaw in r.series.bars})
-        message = f"{len(better)} series with a higher score could not be read: {', '.join(kinds)}."
-        findings.append(Finding("better-series-refused", Level.WARN, "both", message))
-    return findings
+        kinds = ", ".join(sorted({r.bar.kind for r in better if r.bar}))
+        message = f"{len(better)} series with a higher score could not be read: {kinds}."
+        yield Finding("better-series-refused", Level.WARN, "both", message)
+    if inventory.damaged:
+        message = f"{inventory.damaged} DICOM files are damaged and were left out: slices at the ends may be lacking."
+        yield Finding("damaged-files", Level.WARN, "both", message)
 
 
 def _is_lossy(series: Series) -> bool:

@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from pydicom.uid import UID, CTImageStorage, EnhancedCTImageStorage, LegacyConvertedEnhancedCTImageStorage
+from pydicom.uid import UID
 
 from planner.dicom.geometry import Flaw, Stack, arrange, flaws
-from planner.dicom.headers import Slice
+from planner.dicom.headers import CT_CLASSES, Slice
 from planner.dicom.pixels import can_decode
 from planner.errors import NoSeriesError, NotHounsfieldError, UnreadableFileError
 
 __all__ = ["Series", "group_slices"]
 
-CT_CLASSES = {str(CTImageStorage), str(EnhancedCTImageStorage), str(LegacyConvertedEnhancedCTImageStorage)}
-"""SOP classes that hold CT slices."""
 KEY_LENGTH = 8
 """Hexadecimal digits of a series' short hash."""
 PROJECTIONS = {

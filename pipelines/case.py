@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from planner.images import read_labels
+from planner.given_labels import read_given_labels
 from planner.implants import Implant, load_catalogue
 from planner.reading import read_scan
 
@@ -187,7 +187,7 @@ def _measure(volume: Volume, place: Place, pose: PelvisPose, settings: CaseSetti
 
 
 def _given_labels(path: Path, place: Place) -> LabelMap:
-    labels = read_labels(path)
+    labels = read_given_labels(path)
     if not labels.grid.same_as(place.grid):
         raise LabelsError(
             f"{path.name}: labels of shape {labels.grid.shape_zyx} do not lie on the scan's grid of shape "

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from planner.given_labels import read_given_labels
-from planner.implants import Implant, load_catalogue
-from planner.reading import read_scan
 
 from pipelines.stages import StageLog, StageRecord
 from planner.config import PlanConfig
 from planner.errors import LabelsError
 from planner.findings import Finding, Level
+from planner.given_labels import read_given_labels
 from planner.grid import Grid, Orientation
+from planner.implants import Implant, load_catalogue
 from planner.joint import Joint, extract_joint, side_difference_findings
 from planner.keepout import Keepouts, find_keepouts
 from planner.labels import Side
 from planner.plan import InputDocument, PlanDocument, describe_side, finding_document
+from planner.reading import read_scan
 from planner.segmentation import (
     Bones,
     PelvisPose,

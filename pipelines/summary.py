@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
-from planner.dicom.series import SeriesReport
-from planner.implants import Catalogue
 from planner.verify import Verification
 from rich.box import SIMPLE
 from rich.console import Console
@@ -15,6 +13,8 @@ from rich.table import Table
 
 from pipelines.case import Case
 from planner import NOTICE
+from planner.dicom.series import SeriesReport
+from planner.implants import Catalogue
 from planner.plan import CandidateDocument, SideDocument
 
 __all__ = ["implant_table", "series_table", "summarise", "verification_table"]

@@ -132,9 +132,9 @@ class Stack:
 def arrange(slices: Sequence[Slice]) -> Stack | Flaw:
     """Sort slices into a stack, or say why they form none."""
     ordered = sorted(slices, key=lambda s: (s.instance.file, s.frame))
-    for flaw in (_too_few(ordered), _without_geometry(ordered), _mixed(ordered)):
-        if flaw is not None:
-            return flaw
+    flaw = _too_few(ordered) or _without_geometry(ordered) or _mixed(ordered)
+    if flaw is not None:
+        return flaw
     axes = _axes(ordered[0])
     positions = np.array([s.position_lps for s in ordered], dtype=np.float64) @ axes.T
     order = np.argsort(positions[:, 0], kind="stable")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -45,6 +46,10 @@ HINTS = ("BodyPartExamined", "ProtocolName", "SeriesDescription", "StudyDescript
 """Elements in which a body part may be named."""
 PREAMBLE_BYTES = 128
 """Bytes before the magic word ``DICM`` (PS3.10 7.1)."""
+META_BYTES = 1024
+"""Where the file's own class is named, in its first elements."""
+PARSER_ERRORS = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, zlib.error)
+"""What the parser raises on damaged data."""
 BARE_STARTS = (b"\x08\x00", b"\x02\x00")
 """First group of a data set stored without preamble, as some archives still write it."""
 
@@ -133,21 +138,26 @@ def read_instance(stream: BinaryIO, file: str) -> list[Slice] | None:
     Returns
     -------
     list of Slice or None
-        Empty where the file is not a DICOM image (junk, DICOMDIR, a report); None where it is a damaged one.
+        Empty where the file is no image (junk, DICOMDIR, a report); None where it is a CT image, but damaged.
     """
     force = _is_bare(stream)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a malformed element that we do not use is not worth a word
             dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=[*TAGS], force=force)
-            if "Rows" not in dataset:
-                return None if _text(dataset, "SOPClassUID") in CT_CLASSES else []
-            instance = _instance(dataset, file, stream.tell())
-            return list(_slices(dataset, instance))
+            if "Rows" in dataset:
+                return list(_slices(dataset, _instance(dataset, file, stream.tell())))
     except InvalidDicomError:
         return []
-    except (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError):
-        return None
+    except PARSER_ERRORS:
+        pass
+    return None if _starts_as_ct(stream) else []
+
+
+def _starts_as_ct(stream: BinaryIO) -> bool:
+    stream.seek(0)
+    start = stream.read(META_BYTES)
+    return any(uid.encode() in start for uid in CT_CLASSES)
 
 
 def _is_bare(stream: BinaryIO) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from planner.dicom.resampling import resample_stack
 from planner.dicom.score import SeriesReport, Verdict, judge, kernel_name
 from planner.dicom.series import Series, group_slices
 from planner.dicom.sources import Source, open_source
-from planner.errors import GeometryError, NoSeriesError
+from planner.errors import GeometryError, NoSeriesError, UnreadableFileError
 from planner.findings import Finding, Level
 from planner.grid import Grid
 from planner.volume import Volume
@@ -67,10 +67,10 @@ class _Ranked:
 
 @dataclass(frozen=True, eq=False)
 class _Inventory:
-    """What an input holds: its series, best first, and how many DICOM files are damaged."""
+    """What an input holds: its series, best first, and the CT files that are damaged."""
 
     ranked: tuple[_Ranked, ...]
-    damaged: int
+    damaged: tuple[str, ...]
 
     @property
     def best(self) -> _Ranked:
@@ -88,6 +88,7 @@ def read_dicom(path: Path, *, resample: bool = False) -> DicomScan:
     with open_source(path) as source:
         inventory = _take_stock(source, path, resample=resample)
         best = inventory.best
+        _check_whole(inventory)
         if best.bar is not None:
             raise best.bar.error
         assert best.series.stack is not None  # a series without a stack is barred
@@ -110,20 +111,32 @@ def _take_stock(source: Source, path: Path, *, resample: bool) -> _Inventory:
     ranked = [_Ranked.of(series, resample=resample) for series in group_slices(slices)]
     if not ranked:
         raise NoSeriesError(
-            f"{path.name}: found {len(names)} files, none of them a whole DICOM image ({damaged} damaged), "
+            f"{path.name}: found {len(names)} files, none of them a whole DICOM image ({len(damaged)} damaged), "
             "expected a CT series.",
             "Give the folder or zip that holds the CT images.",
         )
-    return _Inventory(tuple(sorted(ranked, key=lambda item: item.rank)), damaged)
+    return _Inventory(tuple(sorted(ranked, key=lambda item: item.rank)), tuple(damaged))
 
 
-def _scan(source: Source, names: list[str]) -> tuple[list[Slice], int]:
+def _check_whole(inventory: _Inventory) -> None:
+    """Refuse a damaged CT file beside the chosen series: it may be its last slice, which nothing else would miss."""
+    folders = {PurePosixPath(s.instance.file).parent for s in inventory.best.series.slices}
+    for name in inventory.damaged:
+        if PurePosixPath(name).parent in folders:
+            raise UnreadableFileError(
+                f"{name}: found a CT file whose header is cut short or damaged, expected a whole one.",
+                "Export or copy the file again, or remove it if it belongs to another series.",
+            )
+
+
+def _scan(source: Source, names: list[str]) -> tuple[list[Slice], list[str]]:
     slices: list[Slice] = []
-    damaged = 0
+    damaged = []
     for name in names:
         with source.open(name) as stream:
             found = read_instance(stream, name)
-        damaged += found is None
+        if found is None:
+            damaged.append(name)
         slices += found or []
     return slices, damaged
 
@@ -194,7 +207,7 @@ def _input_findings(inventory: _Inventory) -> Iterator[Finding]:
         message = f"{len(better)} series with a higher score could not be read: {kinds}."
         yield Finding("better-series-refused", Level.WARN, "both", message)
     if inventory.damaged:
-        message = f"{inventory.damaged} DICOM files are damaged and were left out: slices at the ends may be lacking."
+        message = f"{len(inventory.damaged)} damaged CT files in other folders of the input were left out."
         yield Finding("damaged-files", Level.WARN, "both", message)
 
 

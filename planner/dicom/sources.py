@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import walk
@@ -88,7 +89,7 @@ def open_source(path: Path) -> Iterator[Source]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield ZipSource(archive, path.name)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise UnreadableFileError(
             f"{path.name}: found a damaged zip archive or an unknown packing, expected a whole one.",
             "Export the study again, or give the unpacked folder.",

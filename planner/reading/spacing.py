@@ -35,7 +35,9 @@ def spacing_findings(grid: Grid, widest_gap_mm: float = 0.0, thickness_mm: float
     findings = []
     level = _level(coarsest)
     if level is not None:
-        message = f"Slice spacing {coarsest:.2f} mm; at most {PASS_MM} mm is asked for, above {REVIEW_MM:g} mm none is planned."
+        message = (
+            f"Slice spacing {coarsest:.2f} mm; at most {PASS_MM} mm asked for, {REVIEW_MM:g} mm the limit to plan."
+        )
         findings.append(Finding("slice-spacing", level, "both", message))
     if thickness_mm is not None and thickness_mm > max(PASS_MM, OVERLAP_RATIO * coarsest):
         message = f"Slices are {thickness_mm:.2f} mm thick but {coarsest:.2f} mm apart: they blur more than that."

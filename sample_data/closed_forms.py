@@ -33,9 +33,7 @@ class Points:
         """Take every node ``(k, j, i)`` of a grid, at ``frame_from_zyx @ (k, j, i, 1)``."""
         k, j, i = (np.arange(n, dtype=np.float32) for n in shape_zyx)
         m = frame_from_zyx.astype(np.float32)
-        return cls(
-            *((m[r, 0] * k + m[r, 3])[:, None, None] + (m[r, 1] * j)[:, None] + m[r, 2] * i for r in range(3))
-        )
+        return cls(*((m[r, 0] * k + m[r, 3])[:, None, None] + (m[r, 1] * j)[:, None] + m[r, 2] * i for r in range(3)))
 
     def mirrored(self, sign: int) -> Points:
         """Turn the side whose lateral direction has this sign of x into the left one."""
@@ -86,17 +84,17 @@ def capsules(points: Points, table: ArrayLike) -> F32:
 @njit(cache=True)
 def _capsules(x: F32, y: F32, z: F32, rows: F32) -> F32:
     out = np.full(x.shape, np.float32(1e6))
+    none, whole = np.float32(0), np.float32(1)  # literals would widen the loop to double precision
     for r in range(len(rows)):
         ax, ay, az = rows[r, 0], rows[r, 1], rows[r, 2]
         ux, uy, uz = rows[r, 3] - ax, rows[r, 4] - ay, rows[r, 5] - az
-        scale = 1.0 / max(ux * ux + uy * uy + uz * uz, np.float32(1e-9))
+        scale = whole / max(ux * ux + uy * uy + uz * uz, np.float32(1e-9))
+        radius, growth = rows[r, 6], rows[r, 7] - rows[r, 6]
         for n in range(len(x)):
             px, py, pz = x[n] - ax, y[n] - ay, z[n] - az
-            t = min(max((px * ux + py * uy + pz * uz) * scale, 0.0), 1.0)
+            t = min(max((px * ux + py * uy + pz * uz) * scale, none), whole)
             dx, dy, dz = px - t * ux, py - t * uy, pz - t * uz
-            d = np.sqrt(dx * dx + dy * dy + dz * dz) - (rows[r, 6] + t * (rows[r, 7] - rows[r, 6]))
-            if d < out[n]:
-                out[n] = d
+            out[n] = min(out[n], np.sqrt(dx * dx + dy * dy + dz * dz) - (radius + t * growth))
     return out
 
 

@@ -39,10 +39,7 @@ DEGREE = 4
 """Of the height polynomial: 1.0 mm rms from the mean shape's mid-surface."""
 
 OPENING, RECESS_OPENING = 0.25, 0.6
-"""Growth of the gap per mm away from the articular zone: at its margins, and in the dorsal-cranial ligament recess. [P]"""
-
-MARGIN_REACH_MM, RECESS_REACH_MM = 6.0, 20.0
-"""The faces are cut this far beyond the articular zone; further out the bones lie apart anyway. [P]"""
+"""Growth of the gap per mm beyond the articular zone: at its margins, and in the dorsal-cranial recess. [P]"""
 
 OPENING_ENDS_MM = 14.0
 """The gap grows no more this far beyond the articular zone. [P]"""
@@ -79,8 +76,7 @@ def fit_height(lateral_mm: F64, y_mm: F64, z_mm: F64, weight: F64) -> F64:
     s = (y_mm - FIT_CENTRE_YZ_MM[0]) / FIT_SCALE_MM
     t = (z_mm - FIT_CENTRE_YZ_MM[1]) / FIT_SCALE_MM
     basis = np.stack([s**a * t**b for a, b in _TERMS], axis=-1)
-    coefficients: F64 = np.linalg.lstsq(basis * weight[:, None], lateral_mm * weight, rcond=None)[0]
-    return coefficients
+    return np.asarray(np.linalg.lstsq(basis * weight[:, None], lateral_mm * weight, rcond=None)[0], np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +134,7 @@ class JointSurface:
 
     @staticmethod
     def limb_ends_yz_mm() -> tuple[tuple[float, float], tuple[float, float]]:
-        """Ends of the superior and the inferior limb's centre line."""
+        """Give the ends of the superior and the inferior limb's centre line."""
         first = np.arctan2(SUPERIOR_DIRECTION_YZ[1], SUPERIOR_DIRECTION_YZ[0])
         angles = (first, first - np.deg2rad(LIMB_ANGLE_DEG))
         lengths = (SUPERIOR_LIMB_MM - LIMB_WIDTH_MM, INFERIOR_LIMB_MM - LIMB_WIDTH_MM)
@@ -156,10 +152,14 @@ class JointSurface:
         result: F64 = np.clip(along / LIMB_WIDTH_MM, 0, 1)
         return result
 
-    def carved(self, y: F32 | F64, z: F32 | F64) -> NDArray[np.bool_]:
-        """Where the faces are cut: the articular zone, its margin, and the recess."""
-        reach = MARGIN_REACH_MM + (RECESS_REACH_MM - MARGIN_REACH_MM) * self.into_recess(y, z)
-        result: NDArray[np.bool_] = self.margin_mm(y, z) < reach
+    def cut_mm(self, y: F32 | F64, z: F32 | F64) -> F64:
+        """Least distance of a bone's face from the mid-surface.
+
+        Half the gap in the articular zone and towards the recess. Before and below the zone, where the bones part by
+        themselves, it slackens, so that a bone that bends across the extrapolated mid-surface is left whole.
+        """
+        slack = (1 - self.into_recess(y, z)) * np.maximum(self.margin_mm(y, z), 0)
+        result: F64 = self.gap_mm(y, z) / 2 - slack
         return result
 
     def gap_mm(self, y: F32 | F64, z: F32 | F64) -> F64:
@@ -205,9 +205,7 @@ class JointSurface:
         return Thirds("brandt-transverse", axis_lps, self.bounds_mm() + origin_mm, known=True)
 
 
-def _segment_distance(
-    y: F32 | F64, z: F32 | F64, a: tuple[float, float], b: tuple[float, float]
-) -> F64:
+def _segment_distance(y: F32 | F64, z: F32 | F64, a: tuple[float, float], b: tuple[float, float]) -> F64:
     uy, uz = b[0] - a[0], b[1] - a[1]
     t = np.clip(((y - a[0]) * uy + (z - a[1]) * uz) / (uy**2 + uz**2), 0, 1)
     result: F64 = np.hypot(y - a[0] - t * uy, z - a[1] - t * uz)

@@ -15,8 +15,10 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 
-def _rounded_cylinder(p: Points, centre_yz: tuple[float, float], tilt_deg: float, radii: tuple[float, float], half: float) -> F32:
-    """Elliptic cylinder whose axis lies in the sagittal plane, `tilt_deg` from cranial to ventral; waisted like a vertebra."""
+def _rounded_cylinder(
+    p: Points, centre_yz: tuple[float, float], tilt_deg: float, radii: tuple[float, float], half: float
+) -> F32:
+    """Give an elliptic cylinder, waisted like a vertebra, its axis `tilt_deg` from cranial to ventral."""
     c, s = np.float32(np.cos(np.deg2rad(tilt_deg))), np.float32(np.sin(np.deg2rad(tilt_deg)))
     y, z = p.y - np.float32(centre_yz[0]), p.z - np.float32(centre_yz[1])
     along, depth = z * c - y * s, y * c + z * s
@@ -62,7 +64,7 @@ class Vertebra:
     def distance(self, p: Points) -> F32:
         """Signed distance to the bone."""
         body = _rounded_cylinder(p, self.centre_yz, self.tilt_deg, (26.0, 17.5), self.half_height)
-        arch = [
+        arch: list[tuple[float, ...]] = [
             (13, 12, 5, 18, 25, 4, 5.0, 4.5),  # pedicle
             (18, 25, 4, 0, 38, -4, 4.5, 4.5),  # lamina
             (17, 21, 5, 38, 24, 9, 5.5, 4.0),  # transverse process

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sample_data.closed_forms import Points, capsules, ellipsoid
 from sample_data.neighbours import DISCS
 from sample_data.sacral_channels import CANAL, CHANNELS
-from sample_data.scene import SACRUM_BOX_MM, Scene
+from sample_data.scene import Scene
 from sample_data.slabs import BoxMm
 
 __all__ = ["Organ", "canal_contents", "organs"]
@@ -19,13 +19,18 @@ __all__ = ["Organ", "canal_contents", "organs"]
 F32 = NDArray[np.float32]
 Rows = list[tuple[float, ...]]
 
-CAVITY_BOX_MM: BoxMm = ((-115.0, -125.0, -90.0), (115.0, 55.0, 135.0))
-
 WALL_HU, FLUID_HU, GAS_HU, STOOL_HU = 42.0, 12.0, -930.0, -60.0
 """CT numbers of bowel."""
 
 BOWEL_WALL_MM = 2.2
 """Wall of bowel and bladder."""
+
+URINE_HU, NERVE_HU, DISC_HU = 5.0, 38.0, 92.0
+BLOOD_HU, VEIN_CONTRAST_HU, ARTERY_CONTRAST_HU = 45.0, 150.0, 210.0
+"""CT numbers of the other organs; portal venous phase."""
+
+THECAL_END_MM = 12.0
+"""The thecal sac ends at S2."""
 
 ARTERIES: Rows = [
     (4, -52, 135, 3, -50, 92, 9, 9),
@@ -81,35 +86,41 @@ class Organ:
 def organs(scene: Scene) -> Iterator[Organ]:
     """Organs in the order in which they are drawn, before the bones."""
     for disc in DISCS:
-        yield Organ(((-30.0, -42.0, 34.0), (30.0, 22.0, 100.0)), disc.distance, 92.0)
+        yield Organ(((-30.0, -42.0, 34.0), (30.0, 22.0, 100.0)), disc.distance, DISC_HU)
     yield from _bowel(scene.spec.seed)
     yield from _pelvic_organs()
     yield from _vessels(contrast=scene.spec.contrast)
 
 
 def canal_contents() -> Iterator[Organ]:
-    """Fat, thecal sac and nerves, drawn after the bones' channels are open."""
+    """Thecal sac and nerves, drawn after the channels are open."""
     yield Organ(((-20.0, 0.0, -30.0), (20.0, 75.0, 140.0)), _thecal_sac, 18.0)
-    rows = [
-        (sign * c.root[0], *c.root[1:], sign * c.junction[0], *c.junction[1:], NERVES[level], NERVES[level])
-        for level, c in CHANNELS.items()
-        for sign in (1, -1)
-    ]
-    rows += [
-        (sign * c.junction[0], *c.junction[1:], sign * c.ventral[0], *c.ventral[1:], NERVES[level], NERVES[level])
-        for level, c in CHANNELS.items()
-        for sign in (1, -1)
-    ]
-    yield Organ(SACRUM_BOX_MM, _tubes(rows), 38.0)
+    rows: Rows = []
+    for level, c in CHANNELS.items():
+        radius = NERVES[level]
+        rows += [(*c.root, *c.junction, radius, radius), (*c.junction, *c.ventral, radius, radius)]
+    yield from _tubes(_both_sides(rows), NERVE_HU)
 
 
 def _thecal_sac(p: Points) -> F32:
-    end = np.float32(12.0) - p.z
-    return np.maximum(CANAL.distance(p) + np.float32(2.5), end)
+    sac: F32 = np.maximum(CANAL.distance(p) + np.float32(2.5), np.float32(THECAL_END_MM) - p.z)
+    return sac
 
 
-def _tubes(rows: Rows) -> Callable[[Points], F32]:
-    return lambda p: capsules(p, rows)
+def _tubes(rows: Rows, hu: float) -> Iterator[Organ]:
+    """One organ a piece of tube, so that each is drawn in its own small box."""
+    for row in rows:
+        yield Organ(_box_of(row), _tube(row), hu)
+
+
+def _tube(row: tuple[float, ...]) -> Callable[[Points], F32]:
+    return lambda p: capsules(p, row)
+
+
+def _box_of(row: tuple[float, ...]) -> BoxMm:
+    ends, reach = np.array(row[:6]).reshape(2, 3), max(row[6:]) + 1.0
+    low, high = (ends.min(axis=0) - reach).tolist(), (ends.max(axis=0) + reach).tolist()
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
 def _both_sides(rows: Rows) -> Rows:
@@ -121,15 +132,12 @@ def _shrunk(rows: Rows, by_mm: float) -> Rows:
 
 
 def _bowel(seed: int) -> Iterator[Organ]:
-    """Rectum with stool, caecum, and small bowel loops with fluid or gas."""
-    rng = np.random.default_rng(seed + 1)
-    for rows, content in ((RECTUM, STOOL_HU), (CAECUM, STOOL_HU)):
-        yield Organ(CAVITY_BOX_MM, _tubes(rows), WALL_HU)
-        yield Organ(CAVITY_BOX_MM, _tubes(_shrunk(rows, BOWEL_WALL_MM)), content)
-    loops = _loops(rng)
-    yield Organ(CAVITY_BOX_MM, _tubes(loops), WALL_HU)
-    yield Organ(CAVITY_BOX_MM, _tubes(_shrunk(loops, BOWEL_WALL_MM)), FLUID_HU)
-    yield Organ(CAVITY_BOX_MM, _gas(RECTUM[1:2] + RECTUM[5:7] + CAECUM + loops[::4]), GAS_HU)
+    """Colon with stool, small bowel loops with fluid, gas on top."""
+    loops = _loops(np.random.default_rng(seed + 1))
+    for rows, content in ((RECTUM, STOOL_HU), (CAECUM, STOOL_HU), (loops, FLUID_HU)):
+        yield from _tubes(rows, WALL_HU)
+        yield from _tubes(_shrunk(rows, BOWEL_WALL_MM), content)
+    yield from _gas(RECTUM[1:2] + RECTUM[5:7] + CAECUM + loops[::4])
 
 
 def _loops(rng: np.random.Generator) -> Rows:
@@ -145,19 +153,24 @@ def _loops(rng: np.random.Generator) -> Rows:
     return rows
 
 
-def _gas(rows: Rows) -> Callable[[Points], F32]:
+def _gas(rows: Rows) -> Iterator[Organ]:
     """Gas in the upper (ventral) part of tubes, the patient lying on the back."""
-    shrunk = _shrunk(rows, BOWEL_WALL_MM)
-    lifted = [(r[0], r[1] - 0.6 * r[6], r[2], r[3], r[4] - 0.6 * r[7], r[5], r[6] * 0.8, r[7] * 0.8) for r in shrunk]
-    return lambda p: np.maximum(capsules(p, lifted), capsules(p, shrunk))
+    for row in _shrunk(rows, BOWEL_WALL_MM):
+        yield Organ(_box_of(row), _upper_part(row), GAS_HU)
+
+
+def _upper_part(r: tuple[float, ...]) -> Callable[[Points], F32]:
+    lifted = (r[0], r[1] - 0.6 * r[6], r[2], r[3], r[4] - 0.6 * r[7], r[5], r[6] * 0.8, r[7] * 0.8)
+    return lambda p: np.maximum(capsules(p, lifted), capsules(p, r))
 
 
 def _pelvic_organs() -> Iterator[Organ]:
+    """Bladder with its wall, prostate or cervix, seminal vesicles or adnexa."""
     box: BoxMm = ((-50.0, -85.0, -100.0), (50.0, 20.0, -5.0))
-    for shrink, hu in ((0.0, WALL_HU), (2.5, 6.0)):
+    for shrink, hu in ((0.0, WALL_HU), (2.5, URINE_HU)):
         yield Organ(box, _ball((0, -44, -44), (38 - shrink, 28 - shrink, 25 - shrink)), hu)
-    yield Organ(box, _ball((0, -18, -72), (21, 15, 16)), 44.0)
-    yield Organ(box, _ball((0, -2, -46), (30, 7, 6)), 40.0)
+    yield Organ(box, _ball((0, -18, -72), (21, 15, 16)), WALL_HU)
+    yield Organ(box, _ball((0, -4, -48), (30, 7, 6)), WALL_HU)
 
 
 def _ball(centre: tuple[float, float, float], radii: tuple[float, float, float]) -> Callable[[Points], F32]:
@@ -165,6 +178,5 @@ def _ball(centre: tuple[float, float, float], radii: tuple[float, float, float])
 
 
 def _vessels(*, contrast: bool) -> Iterator[Organ]:
-    box: BoxMm = ((-80.0, -105.0, -145.0), (80.0, 30.0, 140.0))
-    yield Organ(box, _tubes(_both_sides(VEINS) + CAVA), 150.0 if contrast else 44.0)
-    yield Organ(box, _tubes(_both_sides(ARTERIES)), 210.0 if contrast else 46.0)
+    yield from _tubes(_both_sides(VEINS) + CAVA, VEIN_CONTRAST_HU if contrast else BLOOD_HU)
+    yield from _tubes(_both_sides(ARTERIES), ARTERY_CONTRAST_HU if contrast else BLOOD_HU)

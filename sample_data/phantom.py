@@ -31,6 +31,9 @@ F64 = NDArray[np.float64]
 ORIGIN_LPS_MM = (7.0, -12.0, -640.0)
 """Where the drawing frame's origin lies in the scanner: somewhere, as in any real scan."""
 
+FIELD_CENTRE_Y_MM = -5.0
+"""Centre of the field of view in the drawing frame."""
+
 ROTATION_CENTRE_MM = (0.0, 0.0, 20.0)
 """Point of the drawing frame that stays in place when the pelvis is turned."""
 
@@ -147,7 +150,7 @@ def _drawing_frame(spec: PhantomSpec) -> PelvicFrame:
 
 
 def _pelvic_frame(drawing: PelvicFrame) -> PelvicFrame:
-    """The model's frame: the drawing frame, shifted."""
+    """Give the model's frame: the drawing frame, shifted."""
     matrix = drawing.lps_from_pelvic.copy()
     matrix[:3, 3] = drawing.to_lps(drawing_shift(load_shape_model()))
     return PelvicFrame(matrix)
@@ -158,8 +161,8 @@ def _grid(spec: PhantomSpec) -> Grid:
     spacing = np.array(spec.spacing_zyx_mm)
     shape = np.maximum(np.round(size / spacing).astype(int), 1)
     half_yx = (shape[1:] - 1) / 2 * spacing[1:]
-    origin = np.asarray(ORIGIN_LPS_MM) + (-half_yx[1], -half_yx[0] - 5.0, spec.z_range_mm[0])
-    return Grid.from_spacing((int(shape[0]), int(shape[1]), int(shape[2])), spacing, origin)
+    first = np.array([-half_yx[1], FIELD_CENTRE_Y_MM - half_yx[0], spec.z_range_mm[0]])
+    return Grid.from_spacing((int(shape[0]), int(shape[1]), int(shape[2])), spacing, ORIGIN_LPS_MM + first)
 
 
 def _label(scene: Scene, grid: Grid, drawing: PelvicFrame) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

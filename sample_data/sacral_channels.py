@@ -18,7 +18,9 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 CANAL = Sweep(
-    np.array([(16, 60), (22.5, 50), (31, 39), (40.5, 28), (49.5, 17), (57.5, 7), (63, -4), (67, -16), (69, -30)], float),
+    np.array(
+        [(16, 60), (22.5, 50), (31, 39), (40.5, 28), (49.5, 17), (57.5, 7), (63, -4), (67, -16), (69, -30)], float
+    ),
     np.array([15, 14.5, 13.5, 12, 10, 8, 6.5, 5.0, 4.0]),
     np.array([7.5, 7.5, 7.0, 6.0, 5.0, 4.2, 3.6, 3.2, 2.8]),
 )
@@ -59,11 +61,15 @@ class Channel:
 
 CHANNELS = {
     "S1": Channel((25, 12, 9), (23, 45, 43), (18.5, 28.5, 28), (9, 31, 39), 6.0, 4.25, 4.0),
-    "S2": Channel((24, 36, -2), (21, 60, 25), (17, 45.5, 12.5), (7, 47, 20), 5.5, 3.75, 3.5),
-    "S3": Channel((21, 46, -14), (18.5, 75, 4), (16, 57.5, -4.5), (5, 60, 3), 4.75, 3.5, 3.0),
-    "S4": Channel((17, 51, -30), (14.5, 81, -14), (13, 63.5, -21), (3, 66, -13), 4.0, 3.0, 2.5),
+    "S2": Channel((24, 36, -2), (21, 60, 27.5), (17, 45.5, 12.5), (7, 47, 20), 5.5, 3.75, 3.5),
+    "S3": Channel((21, 46, -17.5), (18.5, 75, 13), (16, 57.2, -3.5), (5, 60, 3), 4.75, 3.5, 3.0),
+    "S4": Channel((17, 51, -33), (14.5, 81, -11), (13, 63.5, -21), (3, 66, -13), 4.0, 3.0, 2.5),
 }
-"""The four levels. Dorsal widths 8.5 and 7.5 mm at S1 and S2 (Korean J Pain 2023;36:98, 10.1007/s00276-010-0735-0)."""
+"""The four levels, S1 and S2 laid near the atlas's own.
+
+Dorsal widths 8.5 mm at S1 (Korean J Pain 2023;36:98) and 7.5 at S2; 14.2 and 12.8 mm of bone between the dorsal mouths
+of S1, S2 and S3 (10.1007/s00276-010-0735-0, read as edge to edge).
+"""
 
 
 def mouths(outer: Callable[[Points], F32], side: Side, level: str) -> dict[str, Foramen]:
@@ -83,5 +89,3 @@ def mouths(outer: Callable[[Points], F32], side: Side, level: str) -> dict[str, 
         leaves = int(np.argmax(outer(Points.of(axis)) > 0))
         found[aspect] = Foramen(side, level, aspect, axis[leaves], 2 * radius, 1.0)
     return found
-
-

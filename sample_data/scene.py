@@ -55,7 +55,7 @@ class Scene:
     spec: PhantomSpec
 
     def femur(self, side: Side) -> Femur:
-        """The femur of a side, mirrored to the left."""
+        """Give the femur of a side, mirrored to the left."""
         centre, radius = self.skeleton.heads[side]
         return Femur(centre * (side.lateral_x, 1, 1), radius)
 

@@ -42,12 +42,18 @@ class DistanceField:
         return result
 
 
-def sample_affine(field: DistanceField, frame_from_zyx: F64, shape_zyx: tuple[int, int, int]) -> F32:
-    """Sample `field` on a whole grid: node ``(k, j, i)`` lies at ``frame_from_zyx @ (k, j, i, 1)``."""
+def sample_affine(
+    field: DistanceField, frame_from_zyx: F64, shape_zyx: tuple[int, int, int], where: NDArray[np.bool_] | None = None
+) -> F32:
+    """Sample `field` on a whole grid: node ``(k, j, i)`` lies at ``frame_from_zyx @ (k, j, i, 1)``.
+
+    Nodes that are not in `where` are left at 0.
+    """
     steps = frame_from_zyx[:3, :3] / field.spacing_mm
     start = (frame_from_zyx[:3, 3] - field.origin_mm) / field.spacing_mm
-    out: F32 = np.empty(shape_zyx, np.float32)
-    _sample_grid(field.values_mm, np.ascontiguousarray(steps), np.ascontiguousarray(start), out)
+    out: F32 = np.zeros(shape_zyx, np.float32)
+    chosen = np.ones(shape_zyx, np.bool_) if where is None else where
+    _sample_grid(field.values_mm, np.ascontiguousarray(steps), np.ascontiguousarray(start), chosen, out)
     return out
 
 
@@ -64,7 +70,7 @@ def surface_distance(
     scaled = (np.asarray(vertices, np.float64) - low) / spacing_mm
     triangles = np.ascontiguousarray(triangles, dtype=np.int32)
     near = np.full(shape, band_mm / spacing_mm, np.float32) ** 2
-    _near_distance(scaled, triangles, np.float32(band_mm / spacing_mm), near)
+    _near_distance(scaled, triangles, band_mm / spacing_mm, near)
     winding = np.zeros(shape, np.int32)
     _count_crossings(scaled, triangles, winding)
     inside = np.cumsum(winding, axis=2) != 0
@@ -110,7 +116,7 @@ def _closest_weights(d1: float, d2: float, bb: float, bc: float, cc: float) -> t
 
 @njit(cache=True)
 def _dot(u: F64, v: F64) -> float:
-    return u[0] * v[0] + u[1] * v[1] + u[2] * v[2]
+    return float(u[0] * v[0] + u[1] * v[1] + u[2] * v[2])
 
 
 @njit(cache=True)
@@ -171,25 +177,27 @@ def _trilinear(field: F32, z: float, y: float, x: float) -> float:
     low += (field[k, j + 1, i] * (1 - u) + field[k, j + 1, i + 1] * u) * v
     high = (field[k + 1, j, i] * (1 - u) + field[k + 1, j, i + 1] * u) * (1 - v)
     high += (field[k + 1, j + 1, i] * (1 - u) + field[k + 1, j + 1, i + 1] * u) * v
-    return low * (1 - w) + high * w
+    return float(low * (1 - w) + high * w)
 
 
 @njit(cache=True)
 def _sample_points(field: F32, origin: F64, spacing: float, x: F32, y: F32, z: F32) -> F32:
     out = np.empty(len(x), np.float32)
     for n in range(len(x)):
-        out[n] = _trilinear(field, (z[n] - origin[2]) / spacing, (y[n] - origin[1]) / spacing, (x[n] - origin[0]) / spacing)
+        u, v, w = (x[n] - origin[0]) / spacing, (y[n] - origin[1]) / spacing, (z[n] - origin[2]) / spacing
+        out[n] = _trilinear(field, w, v, u)
     return out
 
 
 @njit(cache=True)
-def _sample_grid(field: F32, steps: F64, start: F64, out: F32) -> None:
+def _sample_grid(field: F32, steps: F64, start: F64, chosen: NDArray[np.bool_], out: F32) -> None:
     nz, ny, nx = out.shape
     for k in range(nz):
         for j in range(ny):
             row = start + steps[:, 0] * k + steps[:, 1] * j
             for i in range(nx):
-                x = row[0] + steps[0, 2] * i
-                y = row[1] + steps[1, 2] * i
-                z = row[2] + steps[2, 2] * i
-                out[k, j, i] = _trilinear(field, z, y, x)
+                if chosen[k, j, i]:
+                    x = row[0] + steps[0, 2] * i
+                    y = row[1] + steps[1, 2] * i
+                    z = row[2] + steps[2, 2] * i
+                    out[k, j, i] = _trilinear(field, z, y, x)

@@ -1,8 +1,8 @@
 """The phantom's bones: surfaces of the shape model, with joints, channels, lower sacrum, L5 and femora in closed form.
 
 The *drawing frame* is the pelvic frame of the shape model, moved so that the mean sacrum has its vertices' centroid at
-`SACRUM_CENTROID_MM`; +x left, +y posterior, +z cranial, millimetres. Closed forms are drawn on the mean shape; for other
-shapes they ride on the sacrum (`Skeleton.frame`) and the acetabula.
+`SACRUM_CENTROID_MM`; +x left, +y posterior, +z cranial, mm. Closed forms are drawn on the mean shape; for other
+shapes the sacrum is laid on the mean one, the joints are fitted anew and the femora ride on the acetabula.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ BOW_PER_MM = 0.006
 ARTICULAR_CARTILAGE_MM = 3.5
 """Hip joint space on CT. [P]"""
 
+JOINT_BOX_MM = ((20.0, -15.0, -20.0), (75.0, 75.0, 70.0))
+"""Where the bones are cut at the joint; on its rim they lie apart."""
+
 BRIDGE_RADIUS_MM = 7.0
 """Of the bone that bridges an ankylosed joint, in the sagittal projection. [P]"""
 
@@ -73,7 +76,7 @@ MESH_CHANNELS = [
     (19.5, 18, 21, 19.5, 33, 36, 8.5, 7.5),
     (19.5, 40, 7, 18.5, 51, 15, 8.0, 7.0),
     (13, 34, 26, 13, 50, 14, 5.0, 5.0),
-    (17.5, 19, 35, 17.5, 27, 40, 6.5, 6.0),
+    (21, 19, 33, 20, 27, 40, 7.5, 7.0),
 ]
 """Capsules that fill the atlas's own foramina (left side) before the closed-form ones are opened."""
 
@@ -106,7 +109,7 @@ class Skeleton:
     heads : mapping of Side to (centre, radius)
         Femoral heads; centres in the drawing frame, mm.
     landmarks : mapping of str to (3,) float64 array
-        Of the shape model, in the drawing frame.
+        Bony landmarks of the shape model, in the drawing frame; the foramina are `mouths`.
     spec : JointSpec
         What was asked.
     """
@@ -186,15 +189,18 @@ def _canal_fill(p: Points) -> F32:
 
 def _face(bone: F32, left: Points, joint: JointSurface, *, sacral: bool) -> F32:
     """Extend a bone to the joint in the articular zone and cut it at mid-surface -+ half the gap."""
-    near = (left.x > 15) & joint.carved(left.y, left.z)
+    (x0, y0, z0), (x1, y1, z1) = JOINT_BOX_MM
+    near = (left.x > x0) & (left.x < x1) & (left.y > y0) & (left.y < y1) & (left.z > z0) & (left.z < z1)
     if not near.any():
         return bone
     q = Points(left.x[near], left.y[near], left.z[near])
     towards = joint.offset_mm(q) * np.float32(1 if sacral else -1)
-    pad = np.maximum(joint.margin_mm(q.y, q.z), np.abs(towards + PAD_MM / 2) - PAD_MM / 2).astype(np.float32)
+    depth = -towards - joint.cut_mm(q.y, q.z)
+    wedge = (joint.margin_mm(q.y, q.z) + depth) * np.sqrt(0.5)
+    pad = np.maximum(wedge, np.abs(depth - PAD_MM / 2) - PAD_MM / 2).astype(np.float32)
     out = bone.copy()
     faced = smooth_union(bone[near], pad, FILLET_MM)
-    out[near] = np.maximum(faced, towards + (joint.gap_mm(q.y, q.z) / 2).astype(np.float32))
+    out[near] = np.maximum(faced, -depth.astype(np.float32))
     return out
 
 
@@ -229,7 +235,7 @@ def _surfaces(coefficients: tuple[float, ...], warp_mm: float, symmetric: bool) 
     }
     sacrum, hips = fields["sacrum"], {side: fields[f"{side}_hip"] for side in Side}
     heads = {side: _head(vertices[model.regions[f"{side}_acetabulum"]]) for side in Side}
-    landmarks = model.landmarks_on(vertices)
+    landmarks = {n: v for n, v in model.landmarks_on(vertices).items() if not n.endswith(("ventral", "dorsal"))}
     if not symmetric:
         heights = {side: _fit_joint(sacrum, hips[side], side) for side in Side}
         return _Surfaces(sacrum, hips, heights, heads, landmarks)
@@ -261,7 +267,8 @@ def _drawn(model: ShapeModel, coefficients: F64) -> F64:
     span = model.span("sacrum")
     _, rotation, _ = similarity(shape[span], mean[span])
     turned: F64 = shape @ rotation.T
-    return turned + (mean[span].mean(axis=0) - turned[span].mean(axis=0))
+    turned += mean[span].mean(axis=0) - turned[span].mean(axis=0)
+    return turned
 
 
 def _warp(p: F64, amplitude_mm: float) -> F64:
@@ -333,4 +340,3 @@ def _symmetric_landmarks(landmarks: Mapping[str, F64]) -> dict[str, F64]:
     swap = {"left": "right", "right": "left"}
     twin = {name: "_".join(swap.get(part, part) for part in name.split("_")) for name in landmarks}
     return {name: (place + landmarks[twin[name]] * flip) / 2 for name, place in landmarks.items()}
-

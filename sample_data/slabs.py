@@ -49,5 +49,3 @@ def box_slabs(box_mm: BoxMm, grid: Grid, drawing: PelvicFrame) -> Iterator[tuple
     for k in range(z.start, z.stop, SLAB):
         box = slice(k, min(k + SLAB, z.stop)), y, x
         yield box, grid_points(grid.crop(box), drawing)
-
-

@@ -11,7 +11,6 @@ from planner.labels import Side
 __all__ = ["Kernel", "PhantomSpec"]
 
 
-
 class Kernel(StrEnum):
     """Reconstruction kernel."""
 

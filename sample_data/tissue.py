@@ -1,4 +1,4 @@
-"""CT numbers of a scene: soft tissue, bone with cortex and trabeculae, metal, table; then the scanner's blur and noise."""
+"""CT numbers of a scene: soft tissue, bone with cortex and trabeculae, metal, table; then blur and noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sample_data.closed_forms import Points, coverage
 from sample_data.organs import Organ, canal_contents, organs
 from sample_data.scene import SACRUM_BOX_MM, Part, Scene
 from sample_data.signed_distance import DistanceField
-from sample_data.slabs import box_slabs, drawing_from_zyx, grid_points, whole_slabs
+from sample_data.slabs import box_slabs, drawing_from_zyx, whole_slabs
 from sample_data.soft_tissue import build_soft_tissue
 from sample_data.spec import Kernel
 
@@ -38,6 +38,12 @@ SCLEROSIS_HU, SCLEROSIS_MM = 260.0, 3.5
 ENDOSTEAL_HU, ENDOSTEAL_MM = 160.0, 2.2
 """Trabeculae grow denser towards the cortex. [P]"""
 
+CORTEX_EDGE_MM = 0.9
+"""Width over which cortex turns to trabeculae. [P]"""
+
+SHAFT_TOP_MM, SHAFT_TAPER_MM, SHAFT_CORTEX_MM, FATTY_MARROW_HU = -85.0, 40.0, 4.0, -40.0
+"""Femur: below this height, over this length, the cortex thickens by this and the marrow turns to fat. [P]"""
+
 GRAIN_MM, GRAIN_SHAPE = 1.4, (72, 80, 88)
 """Lattice of the trabecular pattern; repeats beyond."""
 
@@ -56,7 +62,7 @@ NOISE_GAIN = {Kernel.SOFT: 1.0, Kernel.BONE: 2.2}
 TABLE_TOP_LPS_Y_MM, TABLE_CURVE_MM, TABLE_HALF_WIDTH_MM = 102.0, 28.0, 210.0
 """Lowest line of the table top, its curve (sinks by ``(x / curve)^2``), and half its width."""
 
-TABLE_MM, TABLE_SHELL_MM, TABLE_SHELL_HU, TABLE_CORE_HU = 28.0, 2.5, -140.0, -960.0
+TABLE_MM, TABLE_SHELL_MM, TABLE_SHELL_HU, TABLE_CORE_HU = 28.0, 2.5, -60.0, -960.0
 """A carbon shell round foam."""
 
 AIR_LIMIT_HU = -700.0
@@ -80,7 +86,7 @@ POROTIC = BoneQuality(900.0, 1.1, 85.0, 60.0)
 def paint(scene: Scene, grid: Grid, drawing: PelvicFrame) -> NDArray[np.int16]:
     """Hounsfield units of a scene on a grid; slices thicker than the pixels are averaged over their thickness."""
     sz, sy, sx = grid.spacing_zyx_mm
-    layers = 1 + 2 * int(round((sz / np.sqrt(sy * sx) - 1) / 2))
+    layers = 1 + 2 * round((sz / float(np.sqrt(sy * sx)) - 1) / 2)
     hu = _layered(scene, grid, drawing, max(layers, 1))
     return scan(hu, grid, scene)
 
@@ -131,9 +137,7 @@ def _open_channels(hu: F32, scene: Scene, grid: Grid, drawing: PelvicFrame, widt
         hu[box] += coverage(within, width) * (np.float32(CANAL_FAT_HU) - hu[box])
 
 
-def _draw_bone(
-    hu: F32, part: Part, scene: Scene, grain: DistanceField, where: tuple[Grid, PelvicFrame, float]
-) -> None:
+def _draw_bone(hu: F32, part: Part, scene: Scene, grain: DistanceField, where: tuple[Grid, PelvicFrame, float]) -> None:
     grid, drawing, width = where
     quality = POROTIC if scene.spec.osteoporosis else HEALTHY
     for box, points in box_slabs(part.box_mm, grid, drawing):
@@ -144,27 +148,27 @@ def _draw_bone(
             continue
         p = Points(points.x[near], points.y[near], points.z[near])
         inside = _bone_hu(distance[near], p, part.label, quality, grain)
-        inside += _sclerosis(scene, p, distance[near], width)
+        inside += _sclerosis(scene, p, distance[near])
         piece = hu[box]
         piece[near] += share[near] * (inside - piece[near])
 
 
 def _bone_hu(distance: F32, p: Points, label: Label, quality: BoneQuality, grain: DistanceField) -> F32:
     pattern = _tiled(grain, p)
-    thickness = np.float32(quality.cortex_mm) * (1 + np.float32(0.15) * pattern)
-    marrow = np.float32(quality.trabecular_hu) + np.float32(quality.grain_hu) * pattern
+    thickness: F32 = np.float32(quality.cortex_mm) * (1 + np.float32(0.15) * pattern)
+    marrow: F32 = np.float32(quality.trabecular_hu) + np.float32(quality.grain_hu) * pattern
     if label in (Label.LEFT_FEMUR, Label.RIGHT_FEMUR):
-        down = np.clip((-85 - p.z) / 40, 0, 1).astype(np.float32)
-        thickness = thickness + 4 * down
-        marrow = marrow * (1 - down) + np.float32(-40) * down
+        down = np.clip((SHAFT_TOP_MM - p.z) / SHAFT_TAPER_MM, 0, 1).astype(np.float32)
+        thickness = thickness + np.float32(SHAFT_CORTEX_MM) * down
+        marrow = marrow * (1 - down) + np.float32(FATTY_MARROW_HU) * down
     deep = np.maximum(-distance - thickness, 0)
     marrow = marrow + np.float32(ENDOSTEAL_HU) * np.exp(-deep / np.float32(ENDOSTEAL_MM))
-    cortex = np.clip((distance + thickness) / np.float32(0.9) + np.float32(0.5), 0, 1)
-    result: F32 = marrow + cortex * (np.float32(quality.cortex_hu) - marrow)
-    return result
+    cortex = np.clip((distance + thickness) / np.float32(CORTEX_EDGE_MM) + np.float32(0.5), 0, 1)
+    bone: F32 = (marrow + cortex * (np.float32(quality.cortex_hu) - marrow)).astype(np.float32)
+    return bone
 
 
-def _sclerosis(scene: Scene, p: Points, distance: F32, width: float) -> F32:
+def _sclerosis(scene: Scene, p: Points, distance: F32) -> F32:
     """Denser bone below the joint faces."""
     extra = np.zeros_like(distance)
     for joint in scene.skeleton.joints.values():
@@ -191,14 +195,14 @@ def _tiled(grain: DistanceField, p: Points) -> F32:
 
 
 def _draw_table(hu: F32, grid: Grid) -> None:
-    """A hollow, gently curved table top under the patient, fixed to the scanner."""
-    for box in whole_slabs(grid):
-        p = grid_points(grid.crop(box), PelvicFrame(np.eye(4)))
+    """Draw a hollow, gently curved table top under the patient, fixed to the scanner."""
+    low = np.array([-TABLE_HALF_WIDTH_MM, TABLE_TOP_LPS_Y_MM - (TABLE_HALF_WIDTH_MM / TABLE_CURVE_MM) ** 2, -1e4])
+    high = np.array([TABLE_HALF_WIDTH_MM, TABLE_TOP_LPS_Y_MM + TABLE_MM, 1e4])
+    for box, p in box_slabs((tuple(low), tuple(high)), grid, PelvicFrame(np.eye(4))):
         depth = p.y - np.float32(TABLE_TOP_LPS_Y_MM) + (p.x / np.float32(TABLE_CURVE_MM)) ** 2
-        table = np.where(depth < TABLE_SHELL_MM, np.float32(TABLE_SHELL_HU), np.float32(TABLE_CORE_HU))
-        within = (depth > 0) & (depth < TABLE_MM) & (np.abs(p.x) < TABLE_HALF_WIDTH_MM) & (hu[box] < AIR_LIMIT_HU)
-        table[depth > TABLE_MM - TABLE_SHELL_MM] = TABLE_SHELL_HU
-        np.copyto(hu[box], table, where=within)
+        shell = (depth < TABLE_SHELL_MM) | (depth > TABLE_MM - TABLE_SHELL_MM)
+        within = (depth > 0) & (depth < TABLE_MM) & (hu[box] < AIR_LIMIT_HU)
+        np.copyto(hu[box], np.where(shell, np.float32(TABLE_SHELL_HU), np.float32(TABLE_CORE_HU)), where=within)
 
 
 def scan(hu: F32, grid: Grid, scene: Scene) -> NDArray[np.int16]:

@@ -163,10 +163,9 @@ def test_rescale_type_may_be_absent(tmp_path, hu, grid):
 
 def test_a_localiser_in_the_series_of_its_slices_is_set_apart(tmp_path, hu, grid):
     save(tmp_path, ct_datasets(hu, grid))
-    save(
-        tmp_path / "scout", series(hu[:1], slanted(grid, SAGITTAL), "2", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
-    )
-    assert SERIES_UID == UID_ROOT + "2"
+    scout = series(hu[:1], slanted(grid, SAGITTAL), "2", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    save(tmp_path / "scout", scout)
+    assert scout[0].SeriesInstanceUID == SERIES_UID
     np.testing.assert_array_equal(read_dicom(tmp_path).volume.hu, hu)
 
 
@@ -236,9 +235,8 @@ def test_enhanced_multi_frame(tmp_path, hu, grid):
 def test_enhanced_frame_is_named_in_a_refusal(tmp_path, hu, grid):
     ds = enhanced_dataset(hu, grid, order=[3, 0, 5, 1, 4])
     path = save_one(tmp_path / "one.dcm", ds)
-    with pytest.raises(GeometryError, match=r"between one\.dcm frame 4 and one\.dcm frame 2") as caught:
+    with pytest.raises(GeometryError, match=r"gap of 2\.50 mm between one\.dcm frame 4 and one\.dcm frame 1"):
         read_dicom(path)
-    assert "Missing slices" in str(caught.value) or "gap of 2.50 mm" in str(caught.value)
 
 
 def test_enhanced_frames_that_are_no_hounsfield_units(tmp_path, hu, grid):

@@ -56,7 +56,7 @@ def test_encrypted_members_are_refused(tmp_path, series):
         at = data.index(mark) + offset
         data[at : at + 2] = struct.pack("<H", struct.unpack("<H", data[at : at + 2])[0] | 1)
     archive.write_bytes(data)
-    with pytest.raises(UnreadableFileError, match="found the encrypted member .* expected an open archive"):
+    with pytest.raises(UnreadableFileError, match=r"found the encrypted member .* expected an open archive"):
         read_dicom(archive)
 
 

@@ -1,0 +1,118 @@
+"""What the figures are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.joint.model import Joint, Zone
+from planner.keepout.model import Keepouts
+from planner.labels import Label, Side
+from planner.segmentation.model import Bones
+from planner.trajectory.model import Candidate, SidePlan
+from planner.volume import Volume
+
+__all__ = ["Cylinder", "FigureCase"]
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Cylinder:
+    """An implant as it is drawn: a true, finite cylinder in LPS mm.
+
+    Attributes
+    ----------
+    entry_lps, tip_lps : (3,) float64 array
+        Centres of the end faces.
+    radius_mm : float
+        Radius.
+    """
+
+    entry_lps: Vector
+    tip_lps: Vector
+    radius_mm: float
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Cylinder:
+        """Take the implant of a candidate."""
+        return cls(candidate.implant_entry_lps, candidate.implant_tip_lps, candidate.diameter_mm / 2)
+
+    @property
+    def centre_lps(self) -> Vector:
+        """Middle of the axis."""
+        return (self.entry_lps + self.tip_lps) / 2
+
+    @property
+    def length_mm(self) -> float:
+        """Length."""
+        return float(np.linalg.norm(self.tip_lps - self.entry_lps))
+
+    @property
+    def axis_lps(self) -> Vector:
+        """Unit vector of insertion, from entry to tip."""
+        return (self.tip_lps - self.entry_lps) / self.length_mm
+
+    def outside_mm(self, points_lps: Vector) -> Vector:
+        """How far points ``(..., 3)`` lie outside; zero on the surface, negative inside; too small beyond the edges."""
+        offset = points_lps - self.centre_lps
+        along = offset @ self.axis_lps
+        radial = np.sqrt(np.maximum((offset**2).sum(axis=-1) - along**2, 0.0))
+        outside: Vector = np.maximum(radial - self.radius_mm, np.abs(along) - self.length_mm / 2)
+        return outside
+
+
+@dataclass(frozen=True, eq=False)
+class FigureCase:
+    """One case as the stages left it, all on the canonical, cropped grid.
+
+    Attributes
+    ----------
+    volume : Volume
+        CT.
+    bones : Bones
+        Labels and pelvic frame.
+    joints : mapping of Side to Joint
+        Sides whose joint was found.
+    keepouts : Keepouts
+        Canal and foramina.
+    plans : mapping of Side to SidePlan
+        Both sides.
+    """
+
+    volume: Volume
+    bones: Bones
+    joints: Mapping[Side, Joint]
+    keepouts: Keepouts
+    plans: Mapping[Side, SidePlan]
+
+    def best(self, side: Side) -> Candidate | None:
+        """First-ranked candidate of a side, if there is one."""
+        plan = self.plans.get(side)
+        return plan.candidates[0] if plan and plan.candidates else None
+
+    def implants(self) -> dict[Side, Cylinder]:
+        """First-ranked implants of the sides that have one."""
+        return {side: Cylinder.of(best) for side in Side if (best := self.best(side)) is not None}
+
+    def focus_lps(self, side: Side) -> Vector:
+        """Where to look: the middle of the implant, else of the articular zone, else of the hip bone or sacrum."""
+        best, joint = self.best(side), self.joints.get(side)
+        if best is not None:
+            return Cylinder.of(best).centre_lps
+        if joint is not None and len(joint.vertices_lps):
+            articular = joint.vertices_lps[joint.zone == Zone.ARTICULAR]
+            middle: Vector = np.median(articular if len(articular) else joint.vertices_lps, axis=0)
+            return middle
+        return self._bone_middle((side.hip, Label.SACRUM))
+
+    def _bone_middle(self, labels: tuple[Label, ...]) -> Vector:
+        coarse = self.bones.labels.values[::4, ::4, ::4]
+        for label in labels:
+            if (found := np.argwhere(coarse == label)).size:
+                return self.bones.labels.grid.to_lps(4.0 * found.mean(axis=0))
+        middle: Vector = self.volume.grid.corners_lps().mean(axis=0)
+        return middle

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import cc3d
 import edt
 import numpy as np
 from numba import njit
@@ -34,6 +35,9 @@ OFF_LATTICE = 1.234e-4
 
 NEAR_MM = 2.0
 """A cleft between the parts of one bone up to twice this is closed, where closing is asked for [P]."""
+
+CRUMB_VOXELS = 1000
+"""Smaller pieces are flaws of the mesh (the smallest coccyx has several thousand) [P]."""
 
 AIR_HU, FAT_HU, MUSCLE_HU, TABLE_HU, METAL_HU = -1000.0, -100.0, 50.0, -400.0, 3071.0
 """Usual CT numbers; the table is carbon fibre over foam, metal is at the end of a 12-bit scale."""
@@ -169,8 +173,9 @@ def _solid(parts: Sequence[F64], shape: tuple[int, int, int], close_voxels: floa
     if close_voxels > 0:
         grown = edt.edt(~solid, parallel=1) <= close_voxels
         solid |= edt.edt(grown, parallel=1) > close_voxels
-    filled: NDArray[np.bool_] = ndi.binary_fill_holes(solid)
-    return filled
+    filled = ndi.binary_fill_holes(solid)
+    whole: NDArray[np.bool_] = cc3d.dust(filled, threshold=CRUMB_VOXELS, connectivity=6)
+    return whole
 
 
 def _inside_along(triangles: F64, shape: tuple[int, int, int], axis: int) -> NDArray[np.bool_]:

@@ -78,12 +78,17 @@ HIPS = (Label.LEFT_HIP, Label.RIGHT_HIP)
 
 
 def read_hubmap(data: Path, case: str) -> Anatomy:
-    """Read a HuBMAP pelvis, parts named _L and _R folded into hip bones, in LPS mm."""
+    """Read a HuBMAP pelvis in LPS mm, parts named _L and _R folded into hip bones.
+
+    The spongy parts are left out: their surfaces are open, and the compact shells close round them by themselves.
+    """
     import trimesh
 
     scene = trimesh.load(data / "hubmap_pelvis" / f"VH_{case}_Pelvis.glb")
     parts: Anatomy = {Label.SACRUM: [], Label.LEFT_HIP: [], Label.RIGHT_HIP: []}
     for name in sorted(scene.graph.nodes_geometry):
+        if "spongy" in name:
+            continue
         placed, key = scene.graph[name]
         mesh = scene.geometry[key].copy()
         mesh.apply_transform(placed)

@@ -5,6 +5,7 @@ SimpleITK's world is LPS already. Its index is ``(x, y, z)``; its arrays are ``(
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from planner.errors import GeometryError, LabelsError, NotHounsfieldError, UnreadableFileError
 from planner.grid import Grid
+from planner.integrity import check_whole
 from planner.nifti import forms, read_header, write_nifti
 from planner.volume import LabelMap, Volume
 
@@ -106,12 +108,13 @@ def _read_image(path: Path) -> tuple[NDArray[Any], Grid]:
         raise UnreadableFileError(f"{path.name}: found no such file, expected an image.", "Check the path.")
     is_nifti = image_format(path) == "NIfTI"
     try:
+        check_whole(path, image_format(path) or "")
         if is_nifti:
-            _check_nifti(path)
+            _check_place(path)
         image = _load(path)
-    except (RuntimeError, OSError, EOFError) as error:
+    except (RuntimeError, OSError, EOFError, ValueError, zlib.error) as error:
         raise UnreadableFileError(
-            f"{path.name}: found a file that cannot be decoded, expected {image_format(path) or 'an image'}.", CONVERT
+            f"{path.name}: found a damaged file or another kind, expected a whole {image_format(path)} file.", CONVERT
         ) from error
     grid = _grid(image, path.name)
     return SimpleITK.GetArrayFromImage(image), _without_float32_noise(grid) if is_nifti else grid
@@ -154,7 +157,7 @@ def _without_float32_noise(grid: Grid) -> Grid:
     return Grid(grid.shape_zyx, matrix + 0.0)
 
 
-def _check_nifti(path: Path) -> None:
+def _check_place(path: Path) -> None:
     """Refuse a NIfTI whose place in the patient is unknown or told twice in different ways."""
     header = read_header(path)
     if header is None:
@@ -186,5 +189,7 @@ def _as_hounsfield(array: NDArray[Any], file: str) -> NDArray[np.int16]:
         raise NotHounsfieldError(
             f"{file}: found values from {low} to {high}, expected Hounsfield units of at most {MAX_STORED}.", CONVERT
         )
-    hu: NDArray[np.int16] = np.clip(np.rint(array), -MAX_STORED - 1, MAX_STORED).astype(np.int16)
+    hu = np.empty(array.shape, dtype=np.int16)
+    for k, plane in enumerate(array):  # plane by plane: a float copy of the whole would take four times the memory
+        hu[k] = np.clip(np.rint(plane), -MAX_STORED - 1, MAX_STORED)
     return hu

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from planner.grid import Grid
 
-__all__ = ["SCANNER_CODE", "forms", "header_bytes", "read_header", "write_nifti"]
+__all__ = ["DATA_OFFSET", "HEADER", "forms", "header_bytes", "read_header", "write_nifti"]
 
 SCANNER_CODE = 1
 """NIFTI_XFORM_SCANNER_ANAT."""
@@ -23,10 +23,14 @@ MILLIMETRES = 2
 """NIFTI_UNITS_MM."""
 DATA_OFFSET = 352
 """First byte of the voxels: the header of 348 and an empty extension flag of 4."""
+MAGIC = b"n+1"
+"""Mark of a NIfTI-1 with header and voxels in one file."""
 DATATYPES = {"uint8": 2, "int16": 4}
 """NIfTI codes of the types that are written."""
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Both ways: x and y change sign."""
+HALF_TURN_REST = 1e-7
+"""Square of the quaternion's first part below which it is rounding noise of float32, as in nifti1_io.c."""
 GZIP_LEVEL = 6
 """Effort of the compression; part of what makes the bytes the same."""
 CHUNK_BYTES = 2**24
@@ -71,12 +75,12 @@ def header_bytes(grid: Grid, dtype: np.dtype[Any]) -> bytes:
     header["quatern"] = _quaternion(rotation * [1.0, 1.0, handed])
     header["qoffset"] = affine[:3, 3]
     header["srow"] = affine[:3]
-    header["magic"] = b"n+1"
+    header["magic"] = MAGIC
     return header.tobytes() + bytes(DATA_OFFSET - HEADER.itemsize)
 
 
 def read_header(path: Path) -> NDArray[Any] | None:
-    """Header of a ``.nii`` or ``.nii.gz`` NIfTI-1 file of either byte order, or None where it is something else."""
+    """Header of a single-file NIfTI-1, plain or gzip, of either byte order; None where it is something else."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     with gzip.open(path, "rb") if packed else path.open("rb") as stream:
@@ -84,7 +88,7 @@ def read_header(path: Path) -> NDArray[Any] | None:
     for dtype in (HEADER, HEADER.newbyteorder(">")):
         if len(data) == HEADER.itemsize:
             header = np.frombuffer(data, dtype)[0]
-            if header["sizeof_hdr"] == HEADER.itemsize:
+            if header["sizeof_hdr"] == HEADER.itemsize and header["magic"] == MAGIC:
                 return np.asarray(header)
     return None
 
@@ -101,7 +105,8 @@ def forms(header: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
 
 def _qform(header: NDArray[Any]) -> NDArray[np.float64]:
     b, c, d = header["quatern"].astype(np.float64)
-    a = np.sqrt(max(0.0, 1.0 - b * b - c * c - d * d))
+    rest = 1.0 - b * b - c * c - d * d
+    a = np.sqrt(rest) if rest > HALF_TURN_REST else 0.0
     rotation = np.array(
         [
             [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],

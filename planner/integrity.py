@@ -1,0 +1,85 @@
+"""Whether an image file is whole, by its own checksums and lengths.
+
+ITK reads a NIfTI that is cut short as zeros, and a damaged gzip stream of NIfTI or NRRD as noise, both without a word
+(SimpleITK 2.5). So compressed data are inflated once to the end, where gzip and zlib keep a checksum (RFC 1950, 1952).
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from planner.nifti import DATA_OFFSET, read_header
+
+__all__ = ["check_whole"]
+
+EITHER_WRAPPER = 32 + zlib.MAX_WBITS
+"""zlib's window setting that accepts gzip and zlib streams alike."""
+CHUNK_BYTES = 2**20
+"""Bytes read at once."""
+PIECE_BYTES = 2**24
+"""Most bytes inflated at once."""
+GZIP_MAGIC = b"\x1f\x8b"
+"""First bytes of a gzip stream."""
+HEADER_BYTES = 2**16
+"""Where the text header of NRRD or MetaImage must end."""
+
+
+def check_whole(path: Path, kind: str) -> None:
+    """Inflate what is compressed to its end, and compare a NIfTI's length with its header.
+
+    Raises
+    ------
+    EOFError, zlib.error, ValueError
+        If the file is cut short, damaged, or no NIfTI-1 where it should be one.
+    """
+    with path.open("rb") as stream:
+        if kind == "NIfTI":
+            _check_nifti(path, stream)
+        else:
+            start = _compressed_start(stream.read(HEADER_BYTES))
+            if start is not None:
+                stream.seek(start)
+                _inflated_bytes(stream)
+
+
+def _check_nifti(path: Path, stream: BinaryIO) -> None:
+    header = read_header(path)
+    if header is None:
+        raise ValueError("not a NIfTI-1 file")
+    shape = header["dim"][1 : 1 + max(int(header["dim"][0]), 0)].astype(object)  # Python integers cannot overflow
+    voxels = 1
+    for count in shape:
+        voxels *= max(count, 1)
+    expected = max(int(header["vox_offset"]), DATA_OFFSET) + voxels * int(header["bitpix"]) // 8
+    packed = stream.read(2) == GZIP_MAGIC
+    stream.seek(0)
+    found = _inflated_bytes(stream) if packed else path.stat().st_size
+    if found < expected:
+        raise EOFError(f"{found} bytes, expected {expected}")
+
+
+def _compressed_start(head: bytes) -> int | None:
+    """First byte of data compressed within the same file; None where they are raw or in another file."""
+    if head.startswith(b"NRRD"):
+        text, blank, _ = head.partition(b"\n\n")
+        inside = b"\nencoding: gz" in text and b"\ndata" not in text
+        return len(text) + len(blank) if inside else None
+    text, mark, _ = head.partition(b"ElementDataFile = LOCAL\n")
+    return len(text) + len(mark) if mark and b"CompressedData = True" in text else None
+
+
+def _inflated_bytes(stream: BinaryIO) -> int:
+    """Length of one or several streams after another, inflated and checked."""
+    total = 0
+    inflater = zlib.decompressobj(EITHER_WRAPPER)
+    chunk = stream.read(CHUNK_BYTES)
+    while chunk:
+        total += len(inflater.decompress(chunk, PIECE_BYTES))
+        chunk = (inflater.unused_data if inflater.eof else inflater.unconsumed_tail) or stream.read(CHUNK_BYTES)
+        if inflater.eof:
+            if not chunk.startswith(GZIP_MAGIC):
+                return total
+            inflater = zlib.decompressobj(EITHER_WRAPPER)
+    raise EOFError(f"{total} bytes and no end of the compressed stream")

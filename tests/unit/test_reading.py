@@ -25,8 +25,6 @@ from planner.volume import Volume
 GRID = Grid.from_spacing((6, 32, 40), (1.25, 0.75, 0.5), (-4.5, 3.25, 100.125))
 
 FACTS = {"format", "modality", "kernel", "slice_thickness_mm", "patient_position", "slices", "transfer_syntax"}
-    ["format", "modality", "kernel", "slice_thickness_mm", "patient_position", "slices", "transfer_syntax", "resampled"]
-)
 
 
 def itk_write(path, volume: Volume) -> None:

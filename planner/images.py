@@ -14,7 +14,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from planner.errors import GeometryError, LabelsError, NotHounsfieldError, UnreadableFileError
-from planner.grid import Grid
+from planner.grid import Grid, Orientation
 from planner.integrity import check_whole
 from planner.nifti import forms, read_header, write_nifti
 from planner.volume import LabelMap, Volume
@@ -151,10 +151,19 @@ def _grid(image: Any, file: str) -> Grid:
 
 
 def _without_float32_noise(grid: Grid) -> Grid:
-    matrix = grid.lps_from_zyx.copy()
+    """Round where every axis order and flip of the same voxels agrees: at the canonical corner, then turned back."""
+    orientation = Orientation.to_canonical(grid)
+    canonical = orientation.apply_grid(grid)
+    matrix = canonical.lps_from_zyx.copy()
     matrix[:3, :3] = np.round(matrix[:3, :3], FLOAT32_STEP_DECIMALS)
     matrix[:3, 3] = np.round(matrix[:3, 3], FLOAT32_ORIGIN_DECIMALS)
-    return Grid(grid.shape_zyx, matrix + 0.0)
+    return _inverse(orientation).apply_grid(Grid(canonical.shape_zyx, matrix))
+
+
+def _inverse(orientation: Orientation) -> Orientation:
+    first, second, third = (orientation.order.index(axis) for axis in range(3))
+    flipped = orientation.flipped
+    return Orientation((first, second, third), (flipped[first], flipped[second], flipped[third]))
 
 
 def _check_place(path: Path) -> None:

@@ -258,6 +258,25 @@ def test_a_real_label_map_is_no_ct(shared):
 
 
 @pytest.mark.shared
+@pytest.mark.parametrize(
+    "name", ["cc0_lumbosacral/ct.nii.gz", "fracsegnet/004_bones.nii.gz", "totalseg_example/ct.nii.gz"]
+)
+@pytest.mark.parametrize(("order", "flips"), [((0, 1, 2), (1, 0, 0)), ((2, 0, 1), (0, 1, 1)), ((1, 0, 2), (1, 1, 1))])
+def test_a_real_scan_stored_another_way_has_the_same_canonical_grid(shared, tmp_path, name, order, flips):
+    """SimpleITK turns a thinned copy and stores its place in float32, as any tool would."""
+    image = SimpleITK.ReadImage(str(shared / name))[::4, ::4, ::4]
+    SimpleITK.WriteImage(image, str(tmp_path / "a.nii.gz"))
+    turned = SimpleITK.Flip(SimpleITK.PermuteAxes(image, order), [bool(f) for f in flips])
+    SimpleITK.WriteImage(turned, str(tmp_path / "b.nii.gz"))
+    a, b = (read_scan(tmp_path / f"{k}.nii.gz") for k in "ab")
+    assert a.volume.hu.shape != b.volume.hu.shape or not np.array_equal(a.volume.hu, b.volume.hu)
+    ours, theirs = a.volume.canonical()[0], b.volume.canonical()[0]
+    np.testing.assert_array_equal(ours.hu, theirs.hu)
+    np.testing.assert_array_equal(ours.grid.lps_from_zyx, theirs.grid.lps_from_zyx)
+    assert a.sha256 == b.sha256
+
+
+@pytest.mark.shared
 def test_the_real_series_hashes_alike_as_nifti(shared, tmp_path):
     scan = read_scan(shared / "pancreas_ct_cb_001" / "dicom")
     flipped = Volume(

@@ -1,6 +1,21 @@
 """Bones: a statistical shape model of the pelvis finds them, the image draws them."""
 
+from planner.segmentation.config import SegmentationConfig
+from planner.segmentation.locate import locate_pelvis
 from planner.segmentation.model import BONE_NAMES, Bones, PelvicFrame, PelvisPose, ShapeFit
+from planner.segmentation.segment import crop_box, segment_bones
 from planner.segmentation.shape_model import ShapeModel, load_shape_model
 
-__all__ = ["BONE_NAMES", "Bones", "PelvicFrame", "PelvisPose", "ShapeFit", "ShapeModel", "load_shape_model"]
+__all__ = [
+    "BONE_NAMES",
+    "Bones",
+    "PelvicFrame",
+    "PelvisPose",
+    "SegmentationConfig",
+    "ShapeFit",
+    "ShapeModel",
+    "crop_box",
+    "load_shape_model",
+    "locate_pelvis",
+    "segment_bones",
+]

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from planner.volume import Volume
 
-__all__ = ["NO_DATA", "EdgeSearch", "find_edges", "read_profiles"]
+__all__ = ["NO_DATA", "EdgeSearch", "find_edges", "find_gap_edges", "read_profiles"]
 
 NO_DATA = -10000.0
 """Value of a sample outside the scan."""
+
+GAP_REACH_MM = 6.0
+"""The facing bone of a joint lies within this of an edge [P]."""
 
 Points = NDArray[np.float64]
 
@@ -99,6 +102,48 @@ def find_edges(
     profiles = read_profiles(volume, points_lps, normals_lps, offsets)
     place, strength = _edges(profiles, half, search.least_hu, search.enough_hu, search.gas_hu)
     return place * search.step_mm, strength
+
+
+def find_gap_edges(
+    volume: Volume, points_lps: Points, normals_lps: Points, search: EdgeSearch
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Find the near flank of the dark gap of a joint on each normal; returns like `find_edges`.
+
+    An edge counts by the smaller of its fall and the rise to the facing bone within `GAP_REACH_MM` beyond it, so that
+    neither the marrow side of the facing cortex nor an open soft tissue edge draws the surface across the joint.
+    """
+    half = int(np.ceil(search.reach_mm / search.step_mm))
+    beyond = int(np.ceil(GAP_REACH_MM / search.step_mm))
+    offsets = np.arange(-half - 2, half + beyond + 3) * search.step_mm
+    profiles = read_profiles(volume, points_lps, normals_lps, offsets)
+    place, strength = _gap_edges(profiles, half, beyond, search.least_hu, search.enough_hu, search.gas_hu)
+    return place * search.step_mm, strength
+
+
+@njit(cache=True)
+def _gap_edges(profiles, half, beyond, least, enough, gas):  # type: ignore[no-untyped-def]
+    n = profiles.shape[0]
+    place, strength = np.zeros(n), np.zeros(n)
+    for v in range(n):
+        p = profiles[v]
+        best = 0.0
+        for s in range(2, 2 * half + 3):
+            if min(p[s - 2], p[s + 1], p[s + 2]) < gas:
+                continue
+            fall = 0.5 * (p[s - 1] + p[s - 2] - p[s + 1] - p[s + 2])
+            if fall < 0.5 * least:
+                continue
+            rise, low = 0.0, p[s + 1]
+            for b in range(s + 2, s + beyond):
+                low = min(low, p[b])
+                rise = max(rise, p[b + 1] - low)
+            t = s - 2 - half
+            value = (min(fall, enough) + min(fall, rise, enough)) * (1.0 - 0.6 * (t / (half + 1.0)) ** 2)
+            if value > best:
+                best = value
+                place[v] = t
+                strength[v] = min(fall, enough)
+    return place, strength
 
 
 @njit(cache=True)

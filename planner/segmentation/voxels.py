@@ -1,0 +1,163 @@
+"""From surfaces to solid labels: what the surfaces enclose, corrected by the image within a narrow band."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cc3d
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from planner.grid import Grid
+from planner.labels import Label, Side
+from planner.segmentation.config import SegmentationConfig
+from planner.segmentation.flood import flood
+from planner.segmentation.freeform import Surfaces
+from planner.segmentation.model import BONE_NAMES, PelvicFrame
+from planner.segmentation.neighbours import femoral_heads, lumbar_seed
+from planner.segmentation.rasterise import fill_surface
+from planner.segmentation.tail import sacral_tail
+from planner.volume import Volume
+
+__all__ = ["Places", "label_voxels"]
+
+HIPS = (Label.LEFT_HIP, Label.RIGHT_HIP)
+
+FEMORA = {Side.LEFT: Label.LEFT_FEMUR, Side.RIGHT: Label.RIGHT_FEMUR}
+
+GAS_HU = -200
+"""Nothing below this is bone: gas, air, padding outside the field of view."""
+
+BRIGHTEST_HU = 1200.0
+"""Brightness is not told apart above this: dense cortex."""
+
+Labels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where the fitted shape expects things, LPS mm.
+
+    Attributes
+    ----------
+    frame : PelvicFrame
+        The pelvis's own axes.
+    sockets : dict of Side to (n, 3) float64 array
+        Vertices of each acetabulum.
+    endplate_lps, cut_lps : (3,) float64 arrays
+        Centre of the S1 endplate and of the model's caudal end of the sacrum.
+    """
+
+    frame: PelvicFrame
+    sockets: dict[Side, NDArray[np.float64]]
+    endplate_lps: NDArray[np.float64]
+    cut_lps: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """Distances to the drawn surfaces, mm: ``outside`` 0 within bone, ``inside`` 0 without."""
+
+    outside: NDArray[np.float32]
+    inside: NDArray[np.float32]
+
+
+def label_voxels(volume: Volume, surfaces: Surfaces, places: Places, config: SegmentationConfig) -> Labels:
+    """Label a cropped canonical volume.
+
+    Order: enclosed voxels; soft voxels open to the outside are carved off; bright voxels next to a bone are shared out
+    among pelvis, L5 and femora by brightness; what lies too far from the drawn surfaces is given back, but for the tail
+    of the sacrum.
+    """
+    labels = enclosed(surfaces, volume.grid)
+    labels[volume.hu < GAS_HU] = 0
+    band = measure(labels, volume.grid)
+    labels = carve(volume.hu, labels, band, config)
+    seeds = labels.copy()
+    for side, head in femoral_heads(volume, places.sockets).items():
+        head.paint(seeds, volume.grid, FEMORA[side])
+    lumbar_seed(volume, seeds, places.frame, places.endplate_lps)
+    open_mask = (volume.hu > config.bone_hu) & ~joint_space(labels, volume.grid, config)
+    grown = flood(volume.hu, seeds, open_mask, (config.bone_hu, BRIGHTEST_HU))
+    del seeds, open_mask
+    pelvis = np.where((grown <= Label.RIGHT_HIP) & (band.outside <= config.add_mm), grown, 0).astype(np.uint8)
+    tail = sacral_tail(grown == Label.SACRUM, volume.grid, places.frame, places.cut_lps)
+    pelvis[tail & (pelvis == 0) & (grown <= Label.SACRUM)] = Label.SACRUM
+    others = solid(np.where(grown > Label.RIGHT_HIP, grown, 0).astype(np.uint8))
+    return tidy(np.where(pelvis > 0, pelvis, others).astype(np.uint8))
+
+
+def enclosed(surfaces: Surfaces, grid: Grid) -> Labels:
+    """Voxels inside each surface; those inside two are left open."""
+    labels = np.zeros(grid.shape_zyx, np.uint8)
+    twice = np.zeros(grid.shape_zyx, bool)
+    for value, name in enumerate(BONE_NAMES, start=1):
+        inside, box = fill_surface(surfaces.vertices[name], surfaces.faces[name], grid)
+        twice[box] |= inside & (labels[box] > 0)
+        labels[box][inside] = value
+    labels[twice] = 0
+    return labels
+
+
+def measure(labels: Labels, grid: Grid) -> Band:
+    """Distances from each voxel to the labelled bone and to its outside."""
+    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
+    bone = labels > 0
+    outside = edt.edt(np.ascontiguousarray(~bone), anisotropy=spacing, black_border=False, parallel=1)
+    inside = edt.edt(np.ascontiguousarray(bone), anisotropy=spacing, black_border=False, parallel=1)
+    return Band(outside, inside)
+
+
+def carve(hu: NDArray[np.int16], labels: Labels, band: Band, config: SegmentationConfig) -> Labels:
+    """Take off soft voxels near the surface that the outside reaches through soft voxels."""
+    soft = (hu < config.soft_hu) & (band.inside <= config.carve_mm)
+    reached = ndimage.binary_propagation((labels == 0) & soft & (band.outside <= config.add_mm), mask=soft)
+    return np.where(reached, 0, labels).astype(np.uint8)
+
+
+def joint_space(labels: Labels, grid: Grid, config: SegmentationConfig) -> Mask:
+    """Voxels between two bones of the pelvis that lie closer together than ``joint_mm``."""
+    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
+    box = ndimage.find_objects((labels == Label.SACRUM).astype(np.uint8))[0]
+    pad = [int(np.ceil(config.joint_mm / s)) for s in spacing]
+    box = tuple(slice(max(b.start - p, 0), b.stop + p) for b, p in zip(box, pad, strict=True))
+    shut = np.zeros(labels.shape, bool)
+    part = labels[box]
+    to_sacrum = edt.edt(np.ascontiguousarray(part != Label.SACRUM), anisotropy=spacing, black_border=False, parallel=1)
+    hip = np.ascontiguousarray((part != HIPS[0]) & (part != HIPS[1]))
+    to_hip = edt.edt(hip, anisotropy=spacing, black_border=False, parallel=1)
+    shut[box] = to_sacrum + to_hip < config.joint_mm
+    return shut
+
+
+def solid(labels: Labels) -> Labels:
+    """Fill the marrow of vertebrae and femora slice by slice."""
+    filled = labels.copy()
+    for value in (Label.LUMBAR, Label.LEFT_FEMUR, Label.RIGHT_FEMUR):
+        objects = ndimage.find_objects((labels == value).astype(np.uint8))
+        if not objects:
+            continue
+        box = objects[0]
+        mask = labels[box] == value
+        for k in range(mask.shape[0]):
+            mask[k] = ndimage.binary_fill_holes(mask[k])
+        filled[box][mask & (labels[box] == 0)] = value
+    return filled
+
+
+def tidy(labels: Labels) -> Labels:
+    """Drop crumbs: parts of a bone smaller than a hundredth of its largest part; fill enclosed holes."""
+    result = np.zeros_like(labels)
+    for value in np.unique(labels[labels > 0]):
+        box = ndimage.find_objects((labels == value).astype(np.uint8))[0]
+        mask = labels[box] == value
+        parts, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
+        sizes = np.bincount(parts.ravel(), minlength=count + 1)
+        sizes[0] = 0
+        mask = (sizes >= 0.01 * sizes.max())[parts] & mask
+        mask = ndimage.binary_fill_holes(mask) & ((labels[box] == value) | (labels[box] == 0))
+        result[box][mask] = value
+    return result

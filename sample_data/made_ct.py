@@ -356,7 +356,7 @@ class _Scene:
         """Depth below the skin, about mm: the body is a superellipse, flattened where it lies on the table."""
         u, v = (x - self.centre[0]) / self.half_axes[0], (y - self.centre[1]) / self.half_axes[1]
         radius = (np.abs(u) ** 2.5 + np.abs(v) ** 2.5) ** np.float32(1 / 2.5)
-        depth: F32 = ((1 - radius) * np.float32(self.half_axes.min())).astype(np.float32)
+        depth: F32 = ((1 - radius) * np.float32(self.half_axes[:2].min())).astype(np.float32)
         return depth
 
     def _put_bone(self, hu: F32, distance: F32, coarse: F32, fine: F32, edge: np.float32) -> None:

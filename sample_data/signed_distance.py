@@ -62,7 +62,7 @@ def surface_distance(
 ) -> DistanceField:
     """Signed distance of a closed surface on a lattice round it.
 
-    Exact at the nodes within `band_mm` of the surface; beyond, the distance between nodes (error below one spacing).
+    Exact at the nodes within `band_mm` of the surface; beyond, the distance between nodes (error of about one spacing).
     The sign is that of the winding of crossings along +x, counted per row of nodes.
     """
     low = vertices.min(axis=0) - margin_mm

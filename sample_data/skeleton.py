@@ -239,7 +239,7 @@ def _surfaces(coefficients: tuple[float, ...], warp_mm: float, symmetric: bool) 
     if not symmetric:
         heights = {side: _fit_joint(sacrum, hips[side], side) for side in Side}
         return _Surfaces(sacrum, hips, heights, heads, landmarks)
-    sacrum = _mean_field(sacrum, sacrum)
+    sacrum = _own_mean(sacrum)
     left = _mean_field(hips[Side.LEFT], hips[Side.RIGHT])
     height = _fit_joint(sacrum, left, Side.LEFT)
     return _Surfaces(
@@ -293,14 +293,29 @@ def _mirror_field(field: DistanceField) -> DistanceField:
     return DistanceField(np.ascontiguousarray(field.values_mm[:, :, ::-1]), origin, field.spacing_mm)
 
 
+def _nodes(origin_mm: F64, spacing_mm: float, shape_zyx: tuple[int, int, int]) -> Points:
+    lattice = np.diag([spacing_mm] * 3 + [1.0])[[2, 1, 0, 3]]
+    lattice[:3, 3] = origin_mm
+    return Points.of_grid(lattice, shape_zyx)
+
+
 def _mean_field(field: DistanceField, other: DistanceField) -> DistanceField:
     """Mean of a field and another's mirror image, on the first one's lattice."""
     nz, ny, nx = field.values_mm.shape
-    lattice = np.diag([field.spacing_mm] * 3 + [1.0])[[2, 1, 0, 3]]
-    lattice[:3, 3] = field.origin_mm
-    p = Points.of_grid(lattice, (nz, ny, nx))
+    p = _nodes(field.origin_mm, field.spacing_mm, (nz, ny, nx))
     mean = (field.values_mm + other.at_points(Points(-p.x, p.y, p.z))) / np.float32(2)
     return DistanceField(mean, field.origin_mm, field.spacing_mm)
+
+
+def _own_mean(field: DistanceField) -> DistanceField:
+    """Mean of a field and its own mirror image, on a lattice that mirrors onto itself."""
+    nz, ny, nx = field.values_mm.shape
+    reach = max(-field.origin_mm[0], field.origin_mm[0] + (nx - 1) * field.spacing_mm)
+    half = int(np.ceil(reach / field.spacing_mm))
+    origin = np.array([-half * field.spacing_mm, *field.origin_mm[1:]])
+    p = _nodes(origin, field.spacing_mm, (nz, ny, 2 * half + 1))
+    mean = (field.at_points(p) + field.at_points(Points(-p.x, p.y, p.z))) / np.float32(2)
+    return DistanceField(mean, origin, field.spacing_mm)
 
 
 def _fit_joint(sacrum: DistanceField, hip: DistanceField, side: Side) -> F64:

@@ -24,13 +24,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK
+from accuracy_page import accuracy_page
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
@@ -72,6 +76,9 @@ SEEN = {
     "fracsegnet": "no; fractured on one side",
 }
 """Whether the shape model has seen the source."""
+
+COMMAND = "from pipelines.cli import main; main()"
+"""The ``sacroplan`` command, by this very Python."""
 
 Anatomy = dict[Label, list[Surface]]
 HIPS = (Label.LEFT_HIP, Label.RIGHT_HIP)
@@ -245,6 +252,59 @@ def make(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def plan_case(scan: Path, out: Path) -> dict[str, Any]:
+    """Plan one scan with the command that users have, in a process of its own."""
+    start = time.perf_counter()
+    child = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "plan", str(scan), "--out", str(out)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert child.stderr is not None
+    said = child.stderr.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return {
+        "exit_code": child.returncode,
+        "message": said.strip().splitlines()[-1] if child.returncode and said.strip() else "",
+        "seconds": round(time.perf_counter() - start, 1),
+        "peak_rss_mb": round(usage.ru_maxrss / 1024),
+    }
+
+
+def score_case(out: Path, truth: Path, tool: Path) -> dict[str, Any]:
+    """Score a result folder with the independent tool."""
+    done = subprocess.run(
+        [sys.executable, str(tool), "all", str(out), str(truth)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return {"error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "the scoring tool failed"}
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plan and score the cases, and write the tables."""
+    names = arguments.cases or sorted(path.parent.name for path in arguments.out.glob("*/made.json"))
+    rows = []
+    for name in names:
+        folder = arguments.out / name
+        facts = json.loads((folder / "made.json").read_text())
+        cost = plan_case(folder / "ct.nii.gz", folder / "plan")
+        score = score_case(folder / "plan", folder, arguments.score) if cost["exit_code"] == 0 else {}
+        rows.append({"name": name, "facts": facts, "cost": cost, "score": score})
+        print(f"{name}: {cost['message'] or score.get('error') or 'done'}, {cost['seconds']} s", file=sys.stderr)
+    (arguments.out / "scores.json").write_text(json.dumps(rows, indent=1) + "\n")
+    text = accuracy_page(rows)
+    if arguments.table:
+        arguments.table.write_text(text, encoding="utf-8")
+    else:
+        print(text)
+    return int(any(row["cost"]["exit_code"] for row in rows))
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -258,8 +318,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     maker.add_argument("--look", choices=tuple(LOOKS), default="soft")
     maker.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     maker.set_defaults(function=make)
-    for command in (maker,):
-        command.add_argument("--out", type=Path, required=True)
+    runner = commands.add_parser("run", help="plan and score cases that were made")
+    runner.add_argument("--cases", nargs="*", help="default: all that were made")
+    runner.add_argument("--table", type=Path, help="file for the tables; default: standard output")
+    runner.add_argument(
+        "--score", type=Path, default=ROOT.parent / "shared" / "tools" / "score.py", help="scoring tool"
+    )
+    runner.set_defaults(function=run)
+    for command in (maker, runner):
+        command.add_argument("--out", type=Path, required=True, help="folder of the cases")
     return parser.parse_args(argv)
 
 

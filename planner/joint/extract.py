@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.findings import Finding, Level
 from planner.joint.config import JointConfig
+from planner.joint.correct import corrected
 from planner.joint.faces import facing_bones
+from planner.joint.findings import bridged_area_mm2, is_truncated, joint_findings
 from planner.joint.model import Joint, Thirds, Zone
+from planner.joint.profiles import fit_gaps, sample_profiles
 from planner.joint.sheet import Measured, mid_surface
 from planner.joint.zones import articular_zone, brandt_thirds
-from planner.labels import Label, Side
-from planner.segmentation.model import Bones
+from planner.labels import Side
+from planner.segmentation.model import Bones, PelvicFrame
 from planner.volume import Volume
 
 __all__ = ["extract_joint"]
@@ -37,21 +42,23 @@ def extract_joint(volume: Volume, bones: Bones, side: Side, config: JointConfig)
     Joint
         Empty, with the finding ``joint-not-found``, where the two bones are nowhere near each other.
     """
-    labels = bones.labels.values
-    facing = facing_bones(
-        labels == Label.SACRUM, labels == side.hip, bones.labels.grid, config.spacing_mm, config.recess_gap_mm
-    )
-    measured = mid_surface(facing, config) if facing is not None else None
-    if measured is None:
+    facing = facing_bones(bones.labels, side.hip, config.spacing_mm, config.recess_gap_mm)
+    by_label = mid_surface(facing, config) if facing is not None else None
+    if by_label is None:
         return _no_joint(side, bones)
-    return _joint(measured, volume, bones, side, config)
-
-
-def _joint(measured: Measured, volume: Volume, bones: Bones, side: Side, config: JointConfig) -> Joint:
-    sheet = measured.sheet
+    fit = fit_gaps(sample_profiles(volume, by_label), by_label, config)
+    measured = corrected(by_label, fit, config) if config.use_profiles else by_label
     articular = articular_zone(measured, config)
+    truncated = is_truncated(volume, measured, articular, bones.fit, side)
+    joint = _joint(measured, articular, side, bones.frame, truncated)
+    bridge = bridged_area_mm2(measured, fit, articular)
+    return replace(joint, findings=joint_findings(joint, *bridge, config))
+
+
+def _joint(measured: Measured, articular: NDArray[np.bool_], side: Side, frame: PelvicFrame, truncated: bool) -> Joint:
+    sheet = measured.sheet
     gap = np.maximum(measured.gap_mm, 0.0)
-    thirds = brandt_thirds(sheet.vertices_lps[articular], bones.frame.cranial_lps, known=True)
+    thirds = brandt_thirds(sheet.vertices_lps[articular], frame.cranial_lps, known=not truncated)
     return Joint(
         side=side,
         vertices_lps=sheet.vertices_lps,
@@ -63,7 +70,7 @@ def _joint(measured: Measured, volume: Volume, bones: Bones, side: Side, config:
         articular_area_mm2=float(sheet.vertex_areas_mm2[articular].sum()),
         gap_median_mm=_percentile(gap[articular], 50.0),
         gap_p95_mm=_percentile(gap[articular], 95.0),
-        truncated=False,
+        truncated=truncated,
     )
 
 

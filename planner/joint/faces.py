@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
 from planner.grid import Grid
+from planner.joint.label_distance import label_distance, resample
 from planner.joint.sampling import sample_at
-from planner.volume import Box
+from planner.labels import Label
+from planner.volume import Box, LabelMap
 
 __all__ = ["Face", "FacingBones", "facing_bones"]
 
@@ -77,16 +78,19 @@ class FacingBones:
     hip: Face
 
 
-def facing_bones(
-    sacrum: NDArray[np.bool_], hip: NDArray[np.bool_], grid: Grid, spacing_mm: float, reach_mm: float
-) -> FacingBones | None:
-    """Surfaces of two bones within `reach_mm` of each other; None where they are nowhere that near."""
-    both = [_label_distance(mask, grid) for mask in (sacrum, hip)]
+def facing_bones(labels: LabelMap, hip: Label, spacing_mm: float, reach_mm: float) -> FacingBones | None:
+    """Surfaces of the sacrum and a hip bone within `reach_mm` of each other; None where they are nowhere that near."""
+    both_near = _common_box(labels, hip, reach_mm)
+    if both_near is None:
+        return None
+    part = labels.crop(both_near)
+    both = [label_distance(part.values == bone, part.grid) for bone in (Label.SACRUM, hip)]
     box = _box_of(both[0] + both[1] < reach_mm, pad=3)
     if box is None:
         return None
-    fine = grid.crop(box).resampled(spacing_mm)
-    fields = [_resample(_smooth(field[box]), grid.crop(box), fine) for field in both]
+    coarse = part.grid.crop(box)
+    fine = coarse.resampled(spacing_mm)
+    fields = [resample(_smooth(field[box]), coarse, fine) for field in both]
     near = fields[0] + fields[1] < reach_mm + 2 * spacing_mm
     faces = [_zero_level(field, near, fine) for field in fields]
     if not all(len(face.points_lps) for face in faces):
@@ -94,29 +98,25 @@ def facing_bones(
     return FacingBones(fine, fields[0], fields[1], faces[0], faces[1])
 
 
-def _label_distance(mask: NDArray[np.bool_], grid: Grid) -> Field:
-    """Distance in mm to the label's surface, half a voxel from the outermost centres; positive outside."""
-    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    inside = edt.edt(np.ascontiguousarray(mask), anisotropy=spacing, black_border=False, parallel=1)
-    outside = edt.edt(np.ascontiguousarray(~mask), anisotropy=spacing, black_border=False, parallel=1)
-    half = np.float32(0.5 * min(spacing))
-    distance: Field = np.where(mask, half - inside, outside - half).astype(np.float32)
-    return distance
+def _common_box(labels: LabelMap, hip: Label, reach_mm: float) -> Box | None:
+    """Where the bounding boxes of the two bones, grown by `reach_mm`, overlap."""
+    found: list[Any] = ndi.find_objects(labels.values, max_label=int(hip))
+    sacrum, bone = found[Label.SACRUM - 1], found[hip - 1]
+    if sacrum is None or bone is None:
+        return None
+    pad = np.ceil(reach_mm / labels.grid.spacing_zyx_mm).astype(int)
+    spans = []
+    for a, b, p, n in zip(sacrum, bone, pad, labels.values.shape, strict=True):
+        low, high = max(a.start, b.start) - int(p), min(a.stop, b.stop) + int(p)
+        spans.append(slice(max(low, 0), min(high, n)))
+    if any(s.stop <= s.start for s in spans):
+        return None
+    return spans[0], spans[1], spans[2]
 
 
 def _smooth(field: Field) -> Field:
     smooth: Field = ndi.gaussian_filter(field, SMOOTHING_VOXELS, mode="nearest", truncate=3.0)
     return smooth
-
-
-def _resample(field: Field, grid: Grid, fine: Grid) -> Field:
-    scale = fine.spacing_zyx_mm / grid.spacing_zyx_mm
-    order: Literal[1, 3] = (
-        1 if scale.min() > 0.5 else 3
-    )  # thick slices: a line between two slices leaves a crease at each
-    out = np.empty(fine.shape_zyx, np.float32)
-    ndi.affine_transform(field, scale, output=out, order=order, mode="nearest")
-    return out
 
 
 def _zero_level(field: Field, near: NDArray[np.bool_], grid: Grid) -> Face:

@@ -14,3 +14,30 @@ class KeepoutConfig(BaseModel):
 
     spacing_mm: float = Field(default=1.0, ge=0.5, le=2.0)
     """Voxel of the isotropic region that is searched `[P]`."""
+
+    hull_mm: float = Field(default=10.0, ge=4.0, le=20.0)
+    """Radius of the ball that rolls over the sacrum: what it does not reach is inside. More than half the widest
+    foramen (S1 ventral, up to 15 mm) `[P]`."""
+
+    canal_hull_mm: float = Field(default=16.0, ge=4.0, le=25.0)
+    """The same for the canal, whose upper end is wide `[P]`."""
+
+    foramen_reach_mm: float = Field(default=14.0, ge=6.0, le=25.0)
+    """A point in a foramen meets bone all round within this: dorsal S1 is 8.5 +/- 1.6 mm wide (Korean J Pain
+    2023;36:98), ventral S1 up to 15, seen from its edge `[P]`."""
+
+    canal_reach_mm: float = Field(default=28.0, ge=10.0, le=40.0)
+    """The same for the canal, up to 32 mm wide at S1 `[P]`."""
+
+    soft_hu: float = Field(default=130.0, ge=0.0, le=300.0)
+    """Below: nerve, fat or vessel rather than a foramen's cortical wall, seen at 1 mm `[P]`."""
+
+    smallest_mouth_mm2: float = Field(default=12.0, gt=0.0)
+    """Smaller openings are vessels' holes: the smallest S4 dorsal foramen is about 4 mm wide `[P]`."""
+
+    level_spacing_mm: float = Field(default=9.0, gt=0.0)
+    """Neighbouring levels lie at least this far apart: S2-S3 dorsal 12.8 mm on average (10.1007/s00276-010-0735-0)
+    less three standard deviations `[P]`."""
+
+    thinnest_mm: float = Field(default=1.2, ge=0.0, le=3.0)
+    """Half-width below which a part of the network is a skin over a groove: S4 foramina are 3 mm wide `[P]`."""

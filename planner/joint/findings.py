@@ -1,0 +1,133 @@
+"""What must be said of a joint: cut off by the scan, widened, bridged by bone; and of both sides together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from planner.findings import Finding, Level
+from planner.joint.config import JointConfig
+from planner.joint.lines import anterior_margin_lps
+from planner.joint.model import Joint, Third, Zone
+from planner.joint.profiles import GapFit
+from planner.joint.sheet import Measured
+from planner.labels import Side
+from planner.segmentation.model import ShapeFit
+from planner.volume import Volume
+
+__all__ = ["anterior_gap_mm", "bridged_area_mm2", "is_truncated", "joint_findings", "side_difference_findings"]
+
+PADDING_HU = -1000
+"""At or below: outside the field of view, or air; neither lies beside a joint."""
+
+EDGE_MM = 2.0
+"""A sheet that comes this near to the end of the scan is cut off by it `[P]`."""
+
+EDGE_SHARE = 0.01
+"""Share of the articular zone that lies at the scan's edge in a joint that is cut off `[P]`."""
+
+AURICULAR_MM = 6.0
+"""Vertices of the fitted sacrum this near to the fitted hip bone are its auricular region `[P]`."""
+
+UNSEEN_SHARE = 0.05
+"""Share of the fitted auricular region outside the scan at which the joint is called cut off `[P]`."""
+
+MARGIN_MM = 5.0
+"""Width of the strip behind the anterior margin in which the anterior gap is taken `[P]`."""
+
+BRIDGE_DIP = 0.12
+"""A dark line shallower than this share of the bone's contrast is none `[P]`."""
+
+BRIDGE_HU = 180.0
+"""Darkest HU across a bridge: above cartilage, fluid and disc `[P]`."""
+
+
+def is_truncated(volume: Volume, measured: Measured, articular: NDArray[np.bool_], fit: ShapeFit, side: Side) -> bool:
+    """Whether the scan ends in the joint: by the sheet that was found, or by the shape that was fitted."""
+    if not articular.any():
+        return True
+    points = measured.sheet.vertices_lps[articular]
+    at_edge = ~volume.grid.contains(points, EDGE_MM) | _beside_padding(volume, points)
+    return bool(at_edge.mean() > EDGE_SHARE) or _auricular_unseen(fit, side) > UNSEEN_SHARE
+
+
+def _beside_padding(volume: Volume, points_lps: NDArray[np.float64]) -> NDArray[np.bool_]:
+    offsets = EDGE_MM * np.vstack([np.eye(3), -np.eye(3)])
+    index = np.round(volume.grid.to_index(points_lps[:, None] + offsets)).astype(np.int64)
+    index = np.clip(index, 0, np.array(volume.grid.shape_zyx) - 1)
+    beside: NDArray[np.bool_] = (volume.hu[tuple(np.moveaxis(index, -1, 0))] <= PADDING_HU).any(axis=1)
+    return beside
+
+
+def _auricular_unseen(fit: ShapeFit, side: Side) -> float:
+    """Share of the fitted sacrum's auricular vertices outside the scan; 0 without a fit."""
+    hip = fit.vertices_lps.get(f"{side}_hip")
+    sacrum, seen = fit.vertices_lps.get("sacrum"), fit.seen.get("sacrum")
+    if hip is None or sacrum is None or seen is None:
+        return 0.0
+    near = cKDTree(hip).query(sacrum, distance_upper_bound=AURICULAR_MM)[0] < AURICULAR_MM
+    return float((~seen[near]).mean()) if near.any() else 0.0
+
+
+def bridged_area_mm2(measured: Measured, fit: GapFit, articular: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:
+    """Area of the largest patch of the articular zone across which bone runs without a dark line, and the patch."""
+    bridged = articular & (fit.dip < BRIDGE_DIP) & (fit.lowest_hu > BRIDGE_HU)
+    patch = measured.sheet.largest(bridged)
+    return float(measured.sheet.vertex_areas_mm2[patch].sum()), patch
+
+
+def anterior_gap_mm(joint: Joint) -> float:
+    """Median gap of the articular zone within `MARGIN_MM` of its anterior margin; NaN without one."""
+    margin = anterior_margin_lps(joint)
+    if not len(margin):
+        return float("nan")
+    chosen = joint.zone == Zone.ARTICULAR
+    near = cKDTree(margin).query(joint.vertices_lps[chosen])[0] < MARGIN_MM
+    return float(np.median(joint.gap_mm[chosen][near]))
+
+
+def joint_findings(
+    joint: Joint, bridge_mm2: float, bridge: NDArray[np.bool_], config: JointConfig
+) -> tuple[Finding, ...]:
+    """Findings of one side."""
+    found = []
+    if joint.truncated:
+        message = f"The scan cuts the {joint.side} joint off: its thirds are not known."
+        found.append(Finding("joint-truncated", Level.WARN, joint.side.value, message))
+    gap = anterior_gap_mm(joint)
+    if gap > config.widening_mm:
+        message = f"The {joint.side} joint is {gap:.1f} mm wide at its anterior margin; {config.widening_mm:g} mm is the limit."
+        found.append(Finding("widening", Level.WARN, joint.side.value, message))
+    if bridge_mm2 >= config.bridge_area_mm2:
+        message = (
+            f"Bone bridges {bridge_mm2:.0f} mm2 of the {joint.side} joint's articular zone, {_place(joint, bridge)}."
+        )
+        found.append(Finding("ankylosis", Level.WARN, joint.side.value, message))
+    return tuple(found)
+
+
+def _place(joint: Joint, patch: NDArray[np.bool_]) -> str:
+    x, y, z = joint.vertices_lps[patch].mean(axis=0)
+    third = Third(int(np.bincount(joint.third[patch]).argmax()))
+    where = "third unknown" if third is Third.UNKNOWN else f"{third.name.lower()} third"
+    return f"{where}, about LPS ({x:.0f}, {y:.0f}, {z:.0f}) mm"
+
+
+def side_difference_findings(joints: Mapping[Side, Joint], config: JointConfig | None = None) -> tuple[Finding, ...]:
+    """Widening by comparison: the anterior gaps of both sides differ by more than the limit."""
+    config = config or JointConfig()
+    if len(joints) < 2:
+        return ()
+    gap = {side: anterior_gap_mm(joint) for side, joint in joints.items()}
+    difference = abs(gap[Side.LEFT] - gap[Side.RIGHT])
+    if not difference > config.asymmetry_mm:
+        return ()
+    wide = max(gap, key=lambda side: gap[side])
+    message = (
+        f"The joints differ by {difference:.1f} mm at their anterior margins (left {gap[Side.LEFT]:.1f}, "
+        f"right {gap[Side.RIGHT]:.1f}); {config.asymmetry_mm:g} mm is the limit."
+    )
+    return (Finding("widening", Level.WARN, wide.value, message),)

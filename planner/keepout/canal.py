@@ -1,0 +1,136 @@
+"""The network of neural tunnels, and the canal's centre line as its axis of coordinates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cc3d
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+from scipy.spatial import cKDTree
+
+from planner.keepout.config import KeepoutConfig
+from planner.keepout.enclosure import CANAL_AXES, ESCAPES, FORAMEN_AXES, ring_steps, ringed
+from planner.keepout.region import SacrumRegion
+from planner.segmentation.model import PelvicFrame
+
+__all__ = ["CentreLine", "centre_line", "tunnels"]
+
+MIDLINE_MM = 8.0
+"""Half-width of the strip round the midline in which the canal's centre is taken: the canal is 10-30 mm wide `[P]`."""
+
+SLAB_MM = 1.0
+"""Step of the centre line."""
+
+SMOOTHING_MM = 4.0
+"""Standard deviation of the smoothing of the centre line `[P]`."""
+
+SHORTEST_MM = 15.0
+"""A shorter centre line is no canal `[P]`."""
+
+Points = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def tunnels(region: SacrumRegion, frame: PelvicFrame, config: KeepoutConfig) -> Mask:
+    """Room that bone rings along the canal or along a foramen: the largest connected network."""
+    spacing = float(region.grid.spacing_zyx_mm[0])
+    rings = [ring_steps(axes, frame.lps_from_pelvic, region.grid.directions_lps) for axes in (FORAMEN_AXES, CANAL_AXES)]
+    network = _ringed(region.bone, region.room, rings[0], round(config.foramen_reach_mm / spacing))
+    # L5's arch closes the canal above the first lamina of the sacrum
+    walls = region.bone | region.lumbar
+    network |= _ringed(walls, region.canal_room & ~walls & ~network, rings[1], round(config.canal_reach_mm / spacing))
+    closed = ndi.binary_closing(network, ndi.generate_binary_structure(3, 1), iterations=2)
+    return _without_skins(network | (closed & region.canal_room), config.thinnest_mm / spacing)
+
+
+def _ringed(walls: Mask, room: Mask, rings: Points, reach: int) -> Mask:
+    points = np.argwhere(room)
+    inside = np.zeros(room.shape, bool)
+    inside[tuple(points[ringed(walls, points, rings, reach, ESCAPES)].T)] = True
+    return inside
+
+
+def _without_skins(network: Mask, radius: float) -> Mask:
+    """Keep the largest connected part that a ball of `radius` voxels fits through."""
+    core = edt.edt(network, black_border=False, parallel=1) > radius
+    core = cc3d.largest_k(core, k=1, connectivity=6) > 0
+    thick: Mask = network & (edt.edt(~core, black_border=False, parallel=1) <= radius + 1.0)
+    return thick
+
+
+@dataclass(frozen=True, eq=False)
+class CentreLine:
+    """The canal's centre line, cranial first, and coordinates round it.
+
+    Attributes
+    ----------
+    points_pelvic : (n, 3) float64 array
+        In the pelvic frame, mm.
+    """
+
+    points_pelvic: Points
+
+    @cached_property
+    def along_mm(self) -> NDArray[np.float64]:
+        """Arc length of each point from the cranial end."""
+        steps = np.linalg.norm(np.diff(self.points_pelvic, axis=0), axis=1)
+        return np.concatenate([[0.0], np.cumsum(steps)])
+
+    @cached_property
+    def _frames(self) -> tuple[Points, Points, Points]:
+        tangent = np.gradient(self.points_pelvic, axis=0)
+        tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+        posterior = np.array([0.0, 1.0, 0.0]) - tangent * tangent[:, 1:2]
+        posterior /= np.linalg.norm(posterior, axis=1, keepdims=True)
+        return tangent, np.cross(tangent, posterior), posterior
+
+    def coordinates(self, points_pelvic: Points) -> Points:
+        """``(along, left, posterior)`` in mm of points ``(n, 3)``; the line goes on straight beyond its ends."""
+        _, nearest = cKDTree(self.points_pelvic).query(points_pelvic)
+        offset = points_pelvic - self.points_pelvic[nearest]
+        tangent, side, posterior = (axis[nearest] for axis in self._frames)
+        left = np.einsum("ij,ij->i", offset, side * np.sign(side[:, :1]))
+        along = self.along_mm[nearest] + np.einsum("ij,ij->i", offset, tangent)
+        return np.stack([along, left, np.einsum("ij,ij->i", offset, posterior)], axis=1)
+
+    def directions(self, vectors_pelvic: Points, points_pelvic: Points) -> Points:
+        """Components ``(along, left, posterior)`` of vectors at points."""
+        _, nearest = cKDTree(self.points_pelvic).query(points_pelvic)
+        tangent, side, posterior = (axis[nearest] for axis in self._frames)
+        axes = np.stack([tangent, side * np.sign(side[:, :1]), posterior], axis=1)
+        components: Points = np.einsum("nij,nj->ni", axes, vectors_pelvic)
+        return components
+
+
+def centre_line(points_pelvic: Points) -> CentreLine | None:
+    """Centres of the network's midline strip, slab by slab; None where that is too short to be a canal."""
+    if len(points_pelvic) < SHORTEST_MM:
+        return None
+    strip = points_pelvic[np.abs(points_pelvic[:, 0] - _middle(points_pelvic)) < MIDLINE_MM]
+    slab = np.floor(strip[:, 2] / SLAB_MM).astype(np.int64)
+    levels, count = np.unique(slab, return_counts=True)
+    levels = levels[count >= 4]
+    run = _longest_run(levels)
+    if len(run) * SLAB_MM < SHORTEST_MM:
+        return None
+    centres = np.array([strip[slab == k].mean(axis=0) for k in run[::-1]])
+    return CentreLine(ndi.gaussian_filter1d(centres, SMOOTHING_MM / SLAB_MM, axis=0, mode="nearest"))
+
+
+def _middle(points_pelvic: Points) -> NDArray[np.float64]:
+    """Left coordinate of the midline at each point: a straight line through the network, which is symmetric."""
+    left, height = points_pelvic[:, 0], points_pelvic[:, 2] - points_pelvic[:, 2].mean()
+    slope, offset = np.polyfit(height, left, 1) if np.ptp(height) > SHORTEST_MM else (0.0, left.mean())
+    middle: NDArray[np.float64] = offset + slope * height
+    return middle
+
+
+def _longest_run(levels: NDArray[np.int64]) -> NDArray[np.int64]:
+    if not len(levels):
+        return levels
+    runs = np.split(levels, np.flatnonzero(np.diff(levels) > 2) + 1)
+    return max(runs, key=len)

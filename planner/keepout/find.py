@@ -1,0 +1,106 @@
+"""From bones to the neural keep-outs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from planner.findings import Finding, Level
+from planner.keepout.canal import CentreLine, centre_line, tunnels
+from planner.keepout.config import KeepoutConfig
+from planner.keepout.model import Foramen, Keepouts
+from planner.keepout.mouths import Mouth, assign_levels, find_mouths
+from planner.keepout.paint import on_scan, paint
+from planner.keepout.region import SacrumRegion, sacrum_region
+from planner.labels import SACRAL_LEVELS, Side
+from planner.segmentation.model import Bones
+from planner.volume import LabelMap, Volume
+
+__all__ = ["find_keepouts"]
+
+PLAIN_WIDTH_MM = 4.0
+"""A mouth as wide as this is plain to see at 1 mm `[P]`."""
+
+USUAL_PAIRS = 4
+"""Pairs of sacral foramina; others make a transitional vertebra likely (OAI, n = 4636)."""
+
+
+def find_keepouts(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepouts:
+    """Find the sacral canal and the foramina S1-S4 of both sides.
+
+    Parameters
+    ----------
+    volume : Volume
+        Canonical CT, Hounsfield units, on the grid of ``bones.labels``.
+    bones : Bones
+        Labels, pelvic frame and fitted shape model.
+    config : KeepoutConfig
+        Thresholds.
+
+    Returns
+    -------
+    Keepouts
+        A foramen that is not found is left out and reported, never invented.
+    """
+    region = sacrum_region(volume, bones, config)
+    if region is None:
+        return _nothing(bones)
+    network = tunnels(region, bones.frame, config)
+    points = bones.frame.to_pelvic(region.grid.to_lps(np.argwhere(network)))
+    line = centre_line(points)
+    if line is None:
+        return _nothing(bones)
+    found = find_mouths(network, region, line, bones.frame, config)
+    mouths = assign_levels(found, _expected(bones, line), config.level_spacing_mm)
+    foramina = tuple(_foramen(m, mouths) for m in mouths)
+    values = paint(network, region, line, bones.frame, mouths)
+    mask = LabelMap(on_scan(values, region, bones.labels), bones.labels.grid)
+    canal = bones.frame.to_lps(line.points_pelvic)
+    keepouts = Keepouts(mask, foramina, canal)
+    return Keepouts(mask, foramina, canal, _findings(keepouts, region))
+
+
+def _expected(bones: Bones, line: CentreLine) -> dict[int, float]:
+    """Where along the canal the fitted shape expects each level's ventral mouths."""
+    expected = {}
+    for number, level in enumerate(SACRAL_LEVELS):
+        names = [f"{side}_{level.lower()}_ventral" for side in Side]
+        places = [bones.fit.landmarks_lps[n] for n in names if n in bones.fit.landmarks_lps]
+        if places:
+            expected[number] = float(line.coordinates(bones.frame.to_pelvic(np.array(places)))[:, 0].mean())
+    return expected
+
+
+def _foramen(mouth: Mouth, mouths: list[Mouth]) -> Foramen:
+    """Confidence: half for the opening itself by its width, the rest for its partners across and behind `[P]`."""
+    twin = any(m.level == mouth.level and m.aspect == mouth.aspect and m.side is not mouth.side for m in mouths)
+    through = any(m.level == mouth.level and m.aspect != mouth.aspect and m.side is mouth.side for m in mouths)
+    confidence = 0.5 * min(mouth.width_mm / PLAIN_WIDTH_MM, 1.0) + 0.25 * twin + 0.25 * through
+    return Foramen(
+        mouth.side, SACRAL_LEVELS[mouth.level], mouth.aspect, mouth.centre_lps, mouth.width_mm, round(confidence, 3)
+    )
+
+
+def _findings(keepouts: Keepouts, region: SacrumRegion) -> tuple[Finding, ...]:
+    found = [f for side in Side for f in _not_found(keepouts, side)]
+    pairs = len({f.level for f in keepouts.foramina if f.aspect == "ventral"})
+    if region.whole and pairs != USUAL_PAIRS:
+        message = (
+            f"{pairs} pairs of sacral foramina were found, {USUAL_PAIRS} are usual: check for a transitional vertebra."
+        )
+        found.append(Finding("transitional-vertebra", Level.NOTE, "both", message))
+    return tuple(found)
+
+
+def _not_found(keepouts: Keepouts, side: Side) -> list[Finding]:
+    missing = keepouts.missing(side)
+    if not missing:
+        return []
+    message = f"Not found on the {side}: {', '.join(missing)} foramen. The path's distance to it is not known."
+    return [Finding("foramen-not-found", Level.WARN, side.value, message)]
+
+
+def _nothing(bones: Bones) -> Keepouts:
+    empty = LabelMap(np.zeros(bones.labels.values.shape, np.uint8), bones.labels.grid)
+    keepouts = Keepouts(empty, (), np.zeros((0, 3)))
+    canal = Finding("canal-not-found", Level.WARN, "both", "The sacral canal was not found.")
+    return Keepouts(empty, (), np.zeros((0, 3)), (canal, *(f for side in Side for f in _not_found(keepouts, side))))

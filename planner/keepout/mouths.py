@@ -1,0 +1,196 @@
+"""Mouths: where the network opens; and the level that each belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from planner.keepout.canal import CentreLine
+from planner.keepout.config import KeepoutConfig
+from planner.keepout.region import SacrumRegion
+from planner.labels import SACRAL_LEVELS, Side
+from planner.segmentation.model import PelvicFrame
+
+__all__ = ["Mouth", "assign_levels", "find_mouths"]
+
+CANAL_HALF_MM = 5.0
+"""Openings nearer to the midline are the canal's own ends: the S4 foramina lie 10 mm from it and more `[P]`."""
+
+CANAL_TOP_MM = 10.0
+"""Openings this near to the canal's upper end are its recesses: S1 lies a pedicle's height below it `[P]`."""
+
+LENGTHWISE = 0.8
+"""An opening that faces along the canal by more than this cosine is an end of the canal, not a foramen `[P]`."""
+
+DORSAL_SHIFT_MM = 12.0
+"""A dorsal mouth lies no further than this, along the canal, from the ventral mouth of its level `[P]`."""
+
+Points = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Mouth:
+    """One opening of the network.
+
+    Attributes
+    ----------
+    side, aspect : Side, str
+        Where it lies; ``ventral`` or ``dorsal``.
+    centre_lps : (3,) float64 array
+        Centroid of the opening.
+    along_mm : float
+        Place along the canal.
+    width_mm, area_mm2 : float
+        Smallest diameter and area.
+    level : int
+        Index into `SACRAL_LEVELS`; -1 before it is known.
+    """
+
+    side: Side
+    aspect: str
+    centre_lps: NDArray[np.float64]
+    along_mm: float
+    width_mm: float
+    area_mm2: float
+    level: int = -1
+
+
+def find_mouths(
+    network: Mask, region: SacrumRegion, line: CentreLine, frame: PelvicFrame, config: KeepoutConfig
+) -> list[Mouth]:
+    """Find the openings of the network to either side of the canal, those of one level merged."""
+    open_room = ~network & ~region.bone
+    cross = ndi.generate_binary_structure(3, 1)
+    rim = network & ndi.binary_dilation(open_room, cross)
+    index = np.argwhere(rim)
+    if not len(index):
+        return []
+    outward = np.stack([ndi.sobel(open_room.astype(np.float32), axis=a)[rim] for a in range(3)], axis=1)
+    points = region.grid.to_lps(index)
+    pelvic = frame.to_pelvic(points)
+    place = line.coordinates(pelvic)
+    facing = line.directions(outward @ region.grid.directions_lps @ frame.lps_from_pelvic[:3, :3], pelvic)
+    facing /= np.maximum(np.linalg.norm(facing, axis=1, keepdims=True), 1e-9)
+    lateral = (np.abs(place[:, 1]) > CANAL_HALF_MM) & (np.abs(facing[:, 0]) < LENGTHWISE)
+    patches = _patches(index, lateral & (facing[:, 2] < 0)), _patches(index, lateral & (facing[:, 2] >= 0))
+    outward_lps = outward @ region.grid.directions_lps
+    mouths = [
+        _mouth(points[p], place[p], aspect, outward_lps[p], config)
+        for aspect, group in zip(("ventral", "dorsal"), patches, strict=True)
+        for p in group
+    ]
+    plausible = [m for m in mouths if m.area_mm2 >= config.smallest_mouth_mm2 and m.along_mm > CANAL_TOP_MM]
+    return _merged(plausible, config.level_spacing_mm)
+
+
+def _patches(index: NDArray[np.int64], chosen: Mask) -> list[NDArray[np.int64]]:
+    """Row numbers of the connected patches among the chosen voxels."""
+    if not chosen.any():
+        return []
+    numbers = np.flatnonzero(chosen)
+    low = index[numbers].min(axis=0)
+    small = np.zeros(index[numbers].max(axis=0) - low + 1, bool)
+    small[tuple((index[numbers] - low).T)] = True
+    part = cc3d.connected_components(small, connectivity=26)[tuple((index[numbers] - low).T)]
+    return [numbers[part == k] for k in range(1, int(part.max()) + 1)]
+
+
+def _mouth(points_lps: Points, place: Points, aspect: str, outward_lps: Points, config: KeepoutConfig) -> Mouth:
+    centre = points_lps.mean(axis=0)
+    offset = points_lps - centre
+    spread = np.linalg.eigvalsh(offset.T @ offset / len(points_lps))
+    # a disc of diameter d has variance d^2 / 16 along each of its two axes; the third is its thickness
+    width, length = 4.0 * np.sqrt(np.maximum(spread[1:], 0.0))
+    side = Side.LEFT if place[:, 1].mean() > 0 else Side.RIGHT
+    area = float(np.pi / 4 * width * length)
+    outer = centre + _sag_mm(float(width), config) * _unit(outward_lps.sum(axis=0))
+    return Mouth(side, aspect, outer, float(place[:, 0].mean()), float(width), area)
+
+
+def _sag_mm(width_mm: float, config: KeepoutConfig) -> float:
+    """From the outermost voxels to the bone's outer face: half a voxel, and how deep the hull's ball sinks in."""
+    radius, half = config.hull_mm, min(width_mm / 2, config.hull_mm)
+    return 0.5 * config.spacing_mm + radius - float(np.sqrt(radius**2 - half**2))
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    unit: NDArray[np.float64] = vector / max(float(np.linalg.norm(vector)), 1e-9)
+    return unit
+
+
+def _merged(mouths: list[Mouth], spacing_mm: float) -> list[Mouth]:
+    """Keep the largest opening of each place; a smaller one of its side and aspect within a level's spacing goes."""
+    kept: list[Mouth] = []
+    for mouth in sorted(mouths, key=lambda m: -m.area_mm2):
+        near = [
+            k
+            for k in kept
+            if (k.side, k.aspect) == (mouth.side, mouth.aspect) and abs(k.along_mm - mouth.along_mm) < spacing_mm
+        ]
+        if not near:
+            kept.append(mouth)
+    return kept
+
+
+def assign_levels(mouths: list[Mouth], expected_mm: Mapping[int, float], spacing_mm: float) -> list[Mouth]:
+    """Give levels their numbers by the ventral mouths of both sides; dorsal mouths follow the nearest.
+
+    Parameters
+    ----------
+    mouths : list of Mouth
+        From `find_mouths`.
+    expected_mm : mapping of level index to float
+        Where the fitted shape expects levels along the canal; empty: the first level found is S1.
+    spacing_mm : float
+        Mouths of the two sides closer than this are of one level.
+    """
+    groups = _level_groups([m.along_mm for m in mouths if m.aspect == "ventral"], spacing_mm)
+    first = _first_level(groups, expected_mm)
+    out = []
+    for mouth in mouths:
+        limit = spacing_mm if mouth.aspect == "ventral" else DORSAL_SHIFT_MM
+        level = _nearest(groups, mouth.along_mm, limit)
+        if level is not None and 0 <= level + first < len(SACRAL_LEVELS):
+            out.append(replace(mouth, level=level + first))
+    return _one_each(out, {i + first: g for i, g in enumerate(groups)})
+
+
+def _level_groups(along_mm: list[float], spacing_mm: float) -> list[float]:
+    """Mean places of the levels, cranial first."""
+    places = np.sort(np.array(along_mm))
+    if not len(places):
+        return []
+    return [float(g.mean()) for g in np.split(places, np.flatnonzero(np.diff(places) > spacing_mm) + 1)]
+
+
+def _first_level(groups: list[float], expected_mm: Mapping[int, float]) -> int:
+    """Level of the first group: the shift that lays the groups best on the expected places."""
+    if not groups or not expected_mm:
+        return 0
+
+    def misfit(first: int) -> float:
+        pairs = [abs(g - expected_mm[i + first]) for i, g in enumerate(groups) if i + first in expected_mm]
+        return float(np.mean(pairs)) if pairs else np.inf
+
+    return min((0, 1, -1, 2), key=misfit)
+
+
+def _nearest(groups: list[float], along_mm: float, limit_mm: float) -> int | None:
+    if not groups:
+        return None
+    away = np.abs(np.array(groups) - along_mm)
+    return int(away.argmin()) if away.min() <= limit_mm else None
+
+
+def _one_each(mouths: list[Mouth], place_mm: Mapping[int, float]) -> list[Mouth]:
+    """Of two mouths with one side, aspect and level, the one nearer to the level's place."""
+    best: dict[tuple[Side, str, int], Mouth] = {}
+    for mouth in sorted(mouths, key=lambda m: abs(m.along_mm - place_mm[m.level])):
+        best.setdefault((mouth.side, mouth.aspect, mouth.level), mouth)
+    return sorted(best.values(), key=lambda m: (m.side.value, m.level, m.aspect))

@@ -1,0 +1,131 @@
+"""The keep-out values: the canal within its own ellipse, the foramina beside it."""
+
+from __future__ import annotations
+
+import edt
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+from planner.keepout.canal import CentreLine
+from planner.keepout.mouths import Mouth
+from planner.keepout.region import SacrumRegion
+from planner.labels import SACRAL_LEVELS, Keepout, Side, foramen_value
+from planner.segmentation.model import PelvicFrame
+from planner.volume import LabelMap
+
+__all__ = ["on_scan", "paint"]
+
+MOUTH_MARGIN_MM = 1.5
+"""The mask reaches this far out of each mouth `[P]`."""
+
+ENVELOPE_MM = 12.0
+"""The canal's half-width at a foramen is that at the pedicles within this distance above or below `[P]`."""
+
+STRIP_MM = 4.0
+"""Half-width of the midline strip that holds nothing but canal `[P]`."""
+
+ABOVE_MM = 16.0
+"""The canal goes on this far above the sacrum's first lamina, where L5 may be outside the scan or unlabelled `[P]`."""
+
+TOP_MM = 10.0
+"""Length of the canal's upper end whose size is carried upward `[P]`."""
+
+ELLIPSE = 1.5
+"""Scale of the canal's ellipse, squared: a rectangle's corner lies at 2 `[P]`."""
+
+Values = NDArray[np.uint8]
+Numbers = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def paint(network: Mask, region: SacrumRegion, line: CentreLine, frame: PelvicFrame, mouths: list[Mouth]) -> Values:
+    """`Keepout` and foramen values on the region's grid."""
+    spacing = tuple(float(s) for s in region.grid.spacing_zyx_mm)
+    near: Mask = edt.edt(~network, anisotropy=spacing, parallel=1) <= MOUTH_MARGIN_MM
+    index = np.argwhere(near & ~region.bone)
+    place = line.coordinates(frame.to_pelvic(region.grid.to_lps(index)))
+    size = _CanalSize(place, line)
+    value = np.full(len(index), Keepout.CANAL, np.uint8)
+    for side in Side:
+        own = size.beside(place) & (place[:, 1] * side.lateral_x > 0)
+        value[own] = _levels_of(place[own, 0], [m for m in mouths if m.side is side], side)
+    values = np.zeros(network.shape, np.uint8)
+    values[_upper_canal(region, line, frame, size)] = Keepout.CANAL
+    values[tuple(index.T)] = value
+    return values
+
+
+class _CanalSize:
+    """Half-width and half-depth of the canal along its centre line, from the network's voxels."""
+
+    def __init__(self, place: Numbers, line: CentreLine) -> None:
+        self._length = int(line.along_mm[-1])
+        window = 2 * round(ENVELOPE_MM) + 1
+        left, posterior = np.abs(place[:, 1]), np.abs(place[:, 2])
+        strip = left < STRIP_MM
+        depth = self._widest(place[strip, 0], posterior[strip])
+        self._depth: Numbers = np.maximum(ndi.median_filter(depth, window, mode="nearest"), 1.0)
+        at_depth = posterior < self._depth[self._bins(place[:, 0])]
+        # foramina widen the network at their levels: the canal itself is its lower envelope
+        width = ndi.minimum_filter1d(self._widest(place[at_depth, 0], left[at_depth]), window, mode="nearest")
+        self._width: Numbers = np.maximum(ndi.gaussian_filter1d(width, ENVELOPE_MM / 2, mode="nearest"), STRIP_MM)
+
+    def _bins(self, along_mm: Numbers) -> NDArray[np.int64]:
+        bins: NDArray[np.int64] = np.clip(np.round(along_mm), 0, self._length).astype(np.int64)
+        return bins
+
+    def _widest(self, along_mm: Numbers, values: Numbers) -> Numbers:
+        widest = np.zeros(self._length + 1)
+        np.maximum.at(widest, self._bins(along_mm), values)
+        return widest
+
+    def beside(self, place: Numbers) -> Mask:
+        """Voxels outside the canal's ellipse and not beyond its ends."""
+        bins = self._bins(place[:, 0])
+        reach = (place[:, 1] / self._width[bins]) ** 2 + (place[:, 2] / self._depth[bins]) ** 2
+        within = (place[:, 0] > -ENVELOPE_MM) & (place[:, 0] < self._length + ENVELOPE_MM)
+        result: Mask = (reach > ELLIPSE) & within & (np.abs(place[:, 1]) > STRIP_MM)
+        return result
+
+    def above(self, place: Numbers) -> Mask:
+        """Voxels within the upper end's ellipse, carried upward."""
+        top = slice(0, round(TOP_MM))
+        width, depth = self._width[top].max(), self._depth[top].max()
+        inside = (place[:, 1] / width) ** 2 + (place[:, 2] / depth) ** 2 <= 1.0
+        result: Mask = inside & (place[:, 0] < 0) & (place[:, 0] > -ABOVE_MM)
+        return result
+
+
+def _upper_canal(region: SacrumRegion, line: CentreLine, frame: PelvicFrame, size: _CanalSize) -> Mask:
+    """Find the canal above the sacrum, through whatever is not bone."""
+    free = ~region.bone & ~region.lumbar
+    top = frame.to_lps(line.points_pelvic[:1])
+    box = region.grid.box_around(top, 2 * ABOVE_MM)
+    index = np.argwhere(free[box]) + [s.start for s in box]
+    place = line.coordinates(frame.to_pelvic(region.grid.to_lps(index)))
+    mask = np.zeros(free.shape, bool)
+    mask[tuple(index[size.above(place)].T)] = True
+    return mask
+
+
+def _levels_of(along_mm: Numbers, mouths: list[Mouth], side: Side) -> Values:
+    """Value of the level that is nearest along the canal; canal where the side has no mouth at all."""
+    levels = sorted({m.level for m in mouths})
+    if not levels:
+        return np.full(len(along_mm), Keepout.CANAL, np.uint8)
+    places = np.array([np.mean([m.along_mm for m in mouths if m.level == k]) for k in levels])
+    values = np.array([foramen_value(side, SACRAL_LEVELS[k]) for k in levels], np.uint8)
+    nearest: Values = values[np.abs(along_mm[:, None] - places).argmin(axis=1)]
+    return nearest
+
+
+def on_scan(values: Values, region: SacrumRegion, labels: LabelMap) -> Values:
+    """Nearest value at each voxel of the scan."""
+    out = np.zeros(labels.values.shape, np.uint8)
+    coarse = labels.grid.crop(region.box)
+    scale = coarse.spacing_zyx_mm / region.grid.spacing_zyx_mm
+    part = np.empty(coarse.shape_zyx, np.uint8)
+    ndi.affine_transform(values, scale, output=part, order=0, mode="constant", cval=0)
+    out[region.box] = part
+    return out

@@ -1,11 +1,13 @@
 """Whether an image file is whole, by its own checksums and lengths.
 
-ITK reads a NIfTI that is cut short as zeros, and a damaged gzip stream of NIfTI or NRRD as noise, both without a word
-(SimpleITK 2.5). So compressed data are inflated once to the end, where gzip and zlib keep a checksum (RFC 1950, 1952).
+ITK reads a NIfTI that is cut short as zeros, and a damaged gzip stream of NIfTI or NRRD as noise, both without a word;
+on some damaged MetaImage headers it crashes (SimpleITK 2.5). So compressed data are inflated once to the end, where
+gzip and zlib keep a checksum (RFC 1950, 1952), and a MetaImage header must be plain.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +24,15 @@ PIECE_BYTES = 2**24
 """Most bytes inflated at once."""
 GZIP_MAGIC = b"\x1f\x8b"
 """First bytes of a gzip stream."""
+META_FIELDS = {
+    "BinaryData": re.compile("True"),
+    "CompressedData": re.compile("True|False|"),
+    "NDims": re.compile("[1-9]"),
+    "DimSize": re.compile(r"[1-9][0-9]{0,5}( [1-9][0-9]{0,5})*"),
+    "ElementType": re.compile("MET_U?(CHAR|SHORT|INT|LONG|LONG_LONG)(_ARRAY)?|MET_(FLOAT|DOUBLE)(_ARRAY)?"),
+    "ElementNumberOfChannels": re.compile("[1-9]?"),
+}
+"""MetaImage fields that ITK's memory depends on, and what they may hold; an empty match means that it may be absent."""
 HEADER_BYTES = 2**16
 """Where the text header of NRRD or MetaImage must end."""
 
@@ -38,7 +49,10 @@ def check_whole(path: Path, kind: str) -> None:
         if kind == "NIfTI":
             _check_nifti(path, stream)
         else:
-            start = _compressed_start(stream.read(HEADER_BYTES))
+            head = stream.read(HEADER_BYTES)
+            if kind == "MetaImage":
+                _check_meta_header(head)
+            start = _compressed_start(head)
             if start is not None:
                 stream.seek(start)
                 _inflated_bytes(stream)
@@ -58,6 +72,19 @@ def _check_nifti(path: Path, stream: BinaryIO) -> None:
     found = _inflated_bytes(stream) if packed else path.stat().st_size
     if found < expected:
         raise EOFError(f"{found} bytes, expected {expected}")
+
+
+def _check_meta_header(head: bytes) -> None:
+    text, mark, _ = head.partition(b"ElementDataFile")
+    lines = text.decode("latin-1").splitlines()
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
+    if not mark or not text.isascii():
+        raise ValueError("no MetaImage header")
+    for key, pattern in META_FIELDS.items():
+        if not pattern.fullmatch(fields.get(key, "")):
+            raise ValueError(f"no valid {key} in the MetaImage header")
+    if len(fields["DimSize"].split()) != int(fields["NDims"]):
+        raise ValueError("DimSize and NDims disagree")
 
 
 def _compressed_start(head: bytes) -> int | None:

@@ -99,7 +99,8 @@ def forms(header: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
     if header["sform_code"] > 0:
         found["sform"] = np.vstack([header["srow"], [0, 0, 0, 1]]).astype(np.float64)
     if header["qform_code"] > 0:
-        found["qform"] = _qform(header)
+        with np.errstate(all="ignore"):  # a damaged header may hold any bits; the caller asks whether they are finite
+            found["qform"] = _qform(header)
     return found
 
 

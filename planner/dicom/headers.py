@@ -16,16 +16,18 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import pydicom
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import (
+    UID,
     CTImageStorage,
     EnhancedCTImageStorage,
     ImplicitVRLittleEndian,
     LegacyConvertedEnhancedCTImageStorage,
 )
 
-__all__ = ["CT_CLASSES", "Instance", "Slice", "read_instance"]
+__all__ = ["CT_CLASSES", "Instance", "Slice", "as_uid", "read_instance"]
 
 Triple = tuple[float, float, float]
 
@@ -48,7 +50,10 @@ PREAMBLE_BYTES = 128
 """Bytes before the magic word ``DICM`` (PS3.10 7.1)."""
 META_BYTES = 1024
 """Where the file's own class is named, in its first elements."""
-PARSER_ERRORS = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, zlib.error)
+PARSER_ERRORS = (
+    OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError,
+    RecursionError, BytesLengthException, zlib.error,
+)  # fmt: skip
 """What the parser raises on damaged data."""
 BARE_STARTS = (b"\x08\x00", b"\x02\x00")
 """First group of a data set stored without preamble, as some archives still write it."""
@@ -130,6 +135,11 @@ class Slice:
     def label(self) -> str:
         """Name for messages: the file, and the frame where there are several."""
         return self.instance.file if self.instance.frames == 1 else f"{self.instance.file} frame {self.frame + 1}"
+
+
+def as_uid(text: str) -> UID:
+    """UID of a text that may be damaged; pydicom would warn."""
+    return UID(text, IGNORE)
 
 
 def read_instance(stream: BinaryIO, file: str) -> list[Slice] | None:

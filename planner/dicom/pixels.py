@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-from planner.dicom.headers import Instance, Slice
+from planner.dicom.headers import Instance, Slice, as_uid
 from planner.dicom.sources import Source
 from planner.errors import UnreadableFileError
 
@@ -50,10 +50,11 @@ AGAIN = "Export or copy the file again."
 
 def can_decode(transfer_syntax: str) -> bool:
     """Whether a decoder for the transfer syntax is installed."""
-    if transfer_syntax in NATIVE:
-        return True
+    uid = as_uid(transfer_syntax)
+    if transfer_syntax in NATIVE or not uid.is_valid:
+        return transfer_syntax in NATIVE
     try:
-        return bool(get_decoder(UID(transfer_syntax)).is_available)
+        return bool(get_decoder(uid).is_available)
     except NotImplementedError:
         return False
 
@@ -139,7 +140,7 @@ def _native_start(stream: BinaryIO, instance: Instance) -> int:
     length = int(np.frombuffer(head[-4:], f"{order}u4")[0])
     if length == UNDEFINED_LENGTH:
         raise UnreadableFileError(
-            f"{instance.file}: found compressed pixel data, expected {UID(instance.transfer_syntax).name}.", AGAIN
+            f"{instance.file}: found compressed pixel data, expected {as_uid(instance.transfer_syntax).name}.", AGAIN
         )
     if length < _expected(instance):
         raise _truncated(instance, length)
@@ -147,7 +148,7 @@ def _native_start(stream: BinaryIO, instance: Instance) -> int:
 
 
 def _decoded_frames(stream: BinaryIO, instance: Instance, frames: Sequence[int]) -> Iterator[NDArray[np.uint16]]:
-    syntax = UID(instance.transfer_syntax)
+    syntax = as_uid(instance.transfer_syntax)
     options: dict[str, Any] = {"raw": True, "decoding_plugin": FASTER_PLUGIN.get(syntax, "")}
     try:
         with warnings.catch_warnings():
@@ -155,7 +156,9 @@ def _decoded_frames(stream: BinaryIO, instance: Instance, frames: Sequence[int])
             dataset = dcmread(stream, force=True)
             for array, _ in get_decoder(syntax).iter_array(dataset, indices=list(frames), **options):
                 yield array.view(np.uint16)
-    except Exception as error:  # each codec has exceptions of its own
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # each codec has exceptions of its own; those of Rust derive from BaseException
         raise UnreadableFileError(
             f"{instance.file}: found {syntax.name} pixel data that cannot be decoded, "
             f"expected {instance.frames} x {instance.rows} x {instance.columns} pixels.",

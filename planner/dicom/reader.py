@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.uid import UID
 
 from planner.dicom.geometry import DUPLICATE_MM, Flaw, Stack
-from planner.dicom.headers import Slice, read_instance
+from planner.dicom.headers import Slice, as_uid, read_instance
 from planner.dicom.pixels import read_frames
 from planner.dicom.resampling import resample_stack
 from planner.dicom.score import SeriesReport, Verdict, judge, kernel_name
@@ -224,7 +223,7 @@ def _describe(best: _Ranked, stack: Stack, *, resampled: bool) -> dict[str, Any]
         "slice_thickness_mm": first.thickness_mm,
         "patient_position": first.instance.patient_position[:4],
         "slices": len(stack.slices),
-        "transfer_syntax": UID(first.instance.transfer_syntax).name,
+        "transfer_syntax": as_uid(first.instance.transfer_syntax).name,
         "resampled": resampled,
         "widest_gap_mm": round(float(stack.gaps_mm.max()), 6),
         "series": best.series.key,

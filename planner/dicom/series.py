@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from pydicom.uid import UID
 
 from planner.dicom.geometry import Flaw, Stack, arrange, flaws
-from planner.dicom.headers import CT_CLASSES, Slice
+from planner.dicom.headers import CT_CLASSES, Slice, as_uid
 from planner.dicom.pixels import can_decode
 from planner.errors import NoSeriesError, NotHounsfieldError, UnreadableFileError
 
@@ -105,7 +104,7 @@ def _not_ct(series: Series) -> Flaw | None:
         what = f"{instance.file}: found modality {instance.modality or 'none'}, expected CT."
         return Flaw("not CT", NoSeriesError(what, GIVE_CT))
     if instance.sop_class not in CT_CLASSES:
-        what = f"{instance.file}: found {UID(instance.sop_class).name}, expected a CT image."
+        what = f"{instance.file}: found {as_uid(instance.sop_class).name}, expected a CT image."
         return Flaw("not a CT image", NoSeriesError(what, GIVE_CT))
     return None
 
@@ -153,7 +152,7 @@ def _not_decodable(series: Series) -> Flaw | None:
     for item in series.slices:
         syntax = item.instance.transfer_syntax
         if not can_decode(syntax):
-            what = f"{item.label}: found transfer syntax {UID(syntax).name}, for which no decoder is installed."
+            what = f"{item.label}: found transfer syntax {as_uid(syntax).name}, for which no decoder is installed."
             remedy = "Export the images uncompressed (Explicit VR Little Endian)."
             return Flaw("unreadable syntax", UnreadableFileError(what, remedy))
     return None

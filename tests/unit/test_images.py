@@ -246,6 +246,33 @@ def test_damage_in_compressed_data_is_noticed(tmp_path, suffix, cut):
         read_volume(path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"BinaryData = True", b"BinaryData = Tru"),
+        (b"NDims = 3", b"NDims = 4"),
+        (b"DimSize = 6 5 4", b"DimSize = 6 5 -4"),
+        (b"MET_SHORT", b"MET_SHOUT"),
+        (b"ObjectType", b"Obj\xffctType"),
+        (b"ElementDataFile", b"ElementDataFil"),
+    ],
+)
+def test_a_damaged_metaimage_header_never_reaches_itk(tmp_path, old, new):
+    path = tmp_path / "ct.mha"
+    SimpleITK.WriteImage(itk_image(body(GRID.shape_zyx), GRID), str(path))
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, 1))
+    with pytest.raises(UnreadableFileError, match=r"ct\.mha: found a damaged file"):
+        read_volume(path)
+
+
+def test_a_nifti_header_of_any_bits_gives_no_warning(plain):
+    edit_header(plain, quatern=[np.nan, 3e38, -3e38], pixdim=np.full(8, 3e38))
+    with pytest.raises(GeometryError, match="without a valid affine"):
+        read_volume(plain)
+
+
 def test_gzip_in_several_members_is_one_file(tmp_path):
     hu = body(GRID.shape_zyx)
     write_volume(tmp_path / "ct.nii.gz", Volume(hu, GRID))

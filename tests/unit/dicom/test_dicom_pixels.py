@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from pydicom import dcmread
@@ -18,6 +20,7 @@ from pydicom.uid import (
 )
 from support.dicom_files import ct_datasets, pixels, save, set_pixels
 
+from planner.dicom import pixels as pixels_module
 from planner.dicom import read_dicom
 from planner.dicom.pixels import HU_MAX, HU_MIN, PADDING_HU, can_decode
 from planner.errors import UnreadableFileError
@@ -179,6 +182,28 @@ def test_an_unknown_syntax_is_refused_by_name(tmp_path, hu, grid):
     mpeg.save_as(tmp_path / "IM0037.dcm")
     with pytest.raises(UnreadableFileError, match=r"IM0037\.dcm: found transfer syntax MPEG-4 .* uncompressed"):
         read_dicom(tmp_path)
+
+
+def test_a_decoder_that_panics_is_a_refusal(tmp_path, hu, grid, monkeypatch):
+    """Codecs written in Rust raise what does not derive from Exception."""
+
+    class Panic(BaseException):
+        pass
+
+    def decoder(*args, **options):
+        raise Panic
+
+    save(tmp_path, ct_datasets(hu, grid), RLELossless)
+    monkeypatch.setattr(
+        pixels_module, "get_decoder", lambda uid: SimpleNamespace(is_available=True, iter_array=decoder)
+    )
+    with pytest.raises(UnreadableFileError, match=r"IM0000\.dcm: found RLE Lossless pixel data that cannot be decoded"):
+        read_dicom(tmp_path)
+
+
+@pytest.mark.parametrize("uid", ["", "1.2.\u00d640", "1.2.840.10008.1.2\x00"])
+def test_a_syntax_of_damaged_letters_is_not_decodable_and_gives_no_warning(uid):
+    assert not can_decode(uid)
 
 
 def test_every_lossless_syntax_of_the_task_has_a_decoder():

@@ -167,12 +167,16 @@ def _without_geometry(slices: Sequence[Slice]) -> Flaw | None:
     for item in slices:
         missing = _missing_attribute(item)
         if missing is not None:
-            what = f"{item.label}: found {missing}, expected a position, an orientation and a spacing in mm."
+            what = (
+                f"{item.label}: found {missing}, expected an image with a position, an orientation and a spacing in mm."
+            )
             return Flaw("no geometry", GeometryError(what, "Export the original images again."))
     return None
 
 
 def _missing_attribute(item: Slice) -> str | None:
+    if min(item.instance.rows, item.instance.columns) < 1:
+        return f"{item.instance.rows} rows and {item.instance.columns} columns"
     if item.position_lps is None:
         return "no ImagePositionPatient"
     if item.row_lps is None or item.column_lps is None:

@@ -8,7 +8,6 @@ the functional groups of each frame (PS3.3 C.7.6.16). Texts that may name a pati
 from __future__ import annotations
 
 import hashlib
-import math
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -48,6 +47,8 @@ HINTS = ("BodyPartExamined", "ProtocolName", "SeriesDescription", "StudyDescript
 """Elements in which a body part may be named."""
 PREAMBLE_BYTES = 128
 """Bytes before the magic word ``DICM`` (PS3.10 7.1)."""
+LARGEST = 1e9
+"""Largest number that any element read here may hold; beyond it, and for what is no number, the element is damaged."""
 META_BYTES = 1024
 """Where the file's own class is named, in its first elements."""
 PARSER_ERRORS = (
@@ -274,12 +275,12 @@ def _words(ds: Dataset, keyword: str) -> tuple[str, ...]:
 
 
 def _numbers(ds: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """Values of a multi-valued decimal, or None where they are absent, too few, or not finite numbers."""
+    """Values of a multi-valued decimal, or None where they are absent, too few, no numbers, or beyond `LARGEST`."""
     try:
         numbers = tuple(float(word) for word in _words(ds, keyword))
     except (ValueError, TypeError):
         return None
-    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
+    return numbers if len(numbers) == count and all(abs(number) <= LARGEST for number in numbers) else None
 
 
 def _number(ds: Dataset, keyword: str) -> float | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import itertools
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +225,35 @@ def test_relative_paths_are_fine(tmp_path, monkeypatch):
     save(tmp_path, ct_datasets(body(), GRID))
     monkeypatch.chdir(tmp_path)
     assert read_scan(Path()).sha256 == read_scan(tmp_path).sha256
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    """One small file of each kind that our own code parses."""
+    folder = tmp_path_factory.mktemp("samples")
+    volume = Volume(body(), GRID)
+    one = save_one(folder / "one.dcm", enhanced_dataset(volume.hu, GRID))
+    write_volume(folder / "ct.nii.gz", volume)
+    (folder / "ct.nii").write_bytes(gzip.decompress((folder / "ct.nii.gz").read_bytes()))
+    with zipfile.ZipFile(folder / "one.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(one, "one.dcm")
+    return [folder / name for name in ("one.dcm", "ct.nii.gz", "ct.nii", "one.zip")]
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(
+    kind=st.integers(0, 3),
+    edits=st.lists(st.tuples(st.integers(0, 1200), st.integers(0, 255)), max_size=8),
+    length=st.one_of(st.none(), st.integers(0, 15000)),
+)
+def test_damage_of_any_kind_is_refused_or_read_but_never_a_traceback(samples, tmp_path_factory, kind, edits, length):
+    data = bytearray(samples[kind].read_bytes())
+    for place, value in edits:
+        data[place] = value
+    path = tmp_path_factory.mktemp("damaged") / samples[kind].name
+    path.write_bytes(data[:length])
+    with contextlib.suppress(InputRefusedError):
+        assert read_scan(path).volume.hu.dtype == np.int16
 
 
 @pytest.mark.shared

@@ -213,6 +213,8 @@ def test_mixed_pixel_spacings(tmp_path, hu, grid):
         ("ImageOrientationPatient", ["1", "0", "0", "0.5", "0.8", "0"], "not two unit vectors at right angles"),
         ("PixelSpacing", None, "found PixelSpacing None"),
         ("PixelSpacing", ["0", "1"], "found PixelSpacing (0.0, 1.0)"),
+        ("ImagePositionPatient", ["0", "0", "1e300"], "found no ImagePositionPatient"),
+        ("Columns", 0, "found 32 rows and 0 columns"),
     ],
 )
 def test_a_slice_without_geometry(tmp_path, hu, grid, keyword, value, found):
@@ -224,7 +226,7 @@ def test_a_slice_without_geometry(tmp_path, hu, grid, keyword, value, found):
     message = refusal(save(tmp_path, datasets))
     assert message.startswith(NAMES[1])
     assert found in message
-    assert "expected a position, an orientation and a spacing in mm" in message
+    assert "expected an image with a position, an orientation and a spacing in mm" in message
 
 
 def test_a_position_that_is_no_number_counts_as_none(tmp_path, hu, grid):

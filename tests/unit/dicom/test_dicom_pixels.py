@@ -90,17 +90,18 @@ def test_values_beyond_int16_are_clipped_not_wrapped(tmp_path, hu, grid):
     assert found.max() == HU_MAX
 
 
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless])
 @pytest.mark.parametrize(
     ("padding", "signed"), [(-2000, True), (63536, True), (4000, False)], ids=["signed", "as unsigned", "unsigned"]
 )
-def test_padding_becomes_air(tmp_path, hu, grid, padding, signed):
+def test_padding_becomes_air(tmp_path, hu, grid, padding, signed, syntax):
     datasets = ct_datasets(hu, grid, signed=signed)
     for ds in datasets:
         stored = pixels(ds)
         stored[-3:] = padding & 0xFFFF
         set_pixels(ds, stored)
         ds.add_new("PixelPaddingValue", "SS" if padding < 0 else "US", padding)
-    save(tmp_path, datasets)
+    save(tmp_path, datasets, syntax)
     found = read(tmp_path)
     assert (found[:, -3:] == PADDING_HU).all()
     np.testing.assert_array_equal(found[:, :-3], hu[:, :-3])

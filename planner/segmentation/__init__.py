@@ -1,6 +1,7 @@
 """Bones: a statistical shape model of the pelvis finds them, the image draws them."""
 
 from planner.segmentation.config import SegmentationConfig
+from planner.segmentation.given import bones_from_labels
 from planner.segmentation.locate import locate_pelvis
 from planner.segmentation.model import BONE_NAMES, Bones, PelvicFrame, PelvisPose, ShapeFit
 from planner.segmentation.segment import crop_box, segment_bones
@@ -14,6 +15,7 @@ __all__ = [
     "SegmentationConfig",
     "ShapeFit",
     "ShapeModel",
+    "bones_from_labels",
     "crop_box",
     "load_shape_model",
     "locate_pelvis",

@@ -18,6 +18,8 @@ class SegmentationConfig(BaseModel):
         A voxel inside the drawn surfaces and open to the outside is not bone below this: enhanced muscle is below [P].
     add_mm, carve_mm : float
         How far the image may put the border outside and inside the drawn surfaces [P].
+    dorsal_mm : float
+        The same as `add_mm` for the processes behind the sacrum, which differ most between people [P].
     joint_mm : float
         Nothing is added where two bones of the pelvis lie closer than this: the drawn faces hold there [P].
     metal_hu : float
@@ -33,6 +35,7 @@ class SegmentationConfig(BaseModel):
     bone_hu: float = Field(default=200.0, gt=0)
     soft_hu: float = Field(default=100.0, ge=0)
     add_mm: float = Field(default=3.0, ge=0)
+    dorsal_mm: float = Field(default=12.0, ge=0)
     carve_mm: float = Field(default=2.0, ge=0)
     joint_mm: float = Field(default=5.0, ge=0)
     metal_hu: float = Field(default=2500.0, gt=0)

@@ -6,17 +6,16 @@ from dataclasses import replace
 
 import cc3d
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.findings import Finding, Level
 from planner.labels import Label, Side
 from planner.segmentation.config import SegmentationConfig
-from planner.segmentation.freeform import Surfaces
-from planner.segmentation.model import BONE_NAMES, Bones
-from planner.segmentation.profiles import EdgeSearch
+from planner.segmentation.model import Bones
 from planner.segmentation.shape_model import ShapeModel
 from planner.volume import Volume
 
-__all__ = ["judge_bones"]
+__all__ = ["bone_confidence", "judge_bones"]
 
 HIPS_APART_MM = 20.0
 """Centres of the hip bones lie at least this far to their own side of the sacrum (clinical.md, section 7)."""
@@ -31,34 +30,35 @@ RMS_MM = 4.0
 """Confidence falls to 0 where the shape model misses the edges by this much (root mean square) [P]."""
 
 
-def judge_bones(
-    volume: Volume, bones: Bones, surfaces: Surfaces, model: ShapeModel, config: SegmentationConfig
-) -> Bones:
-    """Add confidence, findings and the sides that can be planned."""
-    confidence = {
-        name: bone_confidence(surfaces.strength[name], bones.fit.seen[name], bones.fit.rms_mm) for name in BONE_NAMES
-    }
+def judge_bones(volume: Volume, bones: Bones, model: ShapeModel, config: SegmentationConfig) -> Bones:
+    """Add findings and the sides that can be planned to bones that have their confidence."""
     findings = [*truncation(bones, model), *metal(volume, config), *laterality(bones)]
     findings += [
-        Finding("low-confidence", Level.WARN, "both", f"The {name.replace('_', ' ')} is uncertain: {value:.2f} of 1.")
-        for name, value in confidence.items()
+        Finding(
+            "low-confidence", Level.WARN, _side(name), f"The {name.replace('_', ' ')} is uncertain: {value:.2f} of 1."
+        )
+        for name, value in bones.confidence.items()
         if value < config.low_confidence
     ]
-    sides = tuple(side for side in Side if joint_share(bones, model, side) >= PLANNED_SHARE)
-    return replace(bones, confidence=confidence, findings=tuple(findings), planned_sides=sides)
+    present = set(np.unique(bones.labels.values).tolist())
+    sides = tuple(
+        side
+        for side in Side
+        if {Label.SACRUM, side.hip} <= present and joint_share(bones, model, side) >= PLANNED_SHARE
+    )
+    return replace(bones, findings=tuple(findings), planned_sides=sides)
 
 
-def bone_confidence(strength: np.ndarray, seen: np.ndarray, rms_mm: float) -> float:  # type: ignore[type-arg]
+def bone_confidence(strength: NDArray[np.float64], seen: NDArray[np.bool_], rms_mm: float) -> float:
     """Confidence of one bone, 0-1.
 
-    ``(mean edge strength of the seen vertices / full strength) * (1 - rms / 4 mm)``: a bone that lies on strong edges of
-    a shape that is likely.
+    Share of the model's vertices in the scan that rest on an edge, times ``1 - (rms / 4 mm)^2``: a bone that the image
+    shows, of a shape that is likely.
     """
     parts = strength[: len(seen)][seen]
     if not len(parts):
         return 0.0
-    edge = float(parts.mean()) / EdgeSearch(1.0).enough_hu
-    return round(min(1.0, edge) * max(0.0, 1.0 - rms_mm / RMS_MM), 3)
+    return round(float((parts > 0).mean()) * max(0.0, 1.0 - (rms_mm / RMS_MM) ** 2), 3)
 
 
 def joint_share(bones: Bones, model: ShapeModel, side: Side) -> float:
@@ -112,3 +112,7 @@ def laterality(bones: Bones) -> list[Finding]:
             text = f"The {side} hip bone lies {apart:.0f} mm to its side of the sacrum; at least 20 mm expected."
             found.append(Finding("laterality", Level.REFUSE, str(side), text))
     return found
+
+
+def _side(bone: str) -> str:
+    return bone.removesuffix("_hip") if bone.endswith("_hip") else "both"

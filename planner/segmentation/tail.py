@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
+
+import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.grid import Grid
+from planner.labels import Label
 from planner.segmentation.model import PelvicFrame
+from planner.volume import Box, Volume
 
-__all__ = ["sacral_tail"]
+__all__ = ["fill_marrow", "pelvic_places", "sacral_tail"]
 
 REACH_DOWN_MM = 110.0
 """The coccyx ends within this below the lower end of S3 [P]."""
@@ -23,42 +28,72 @@ FORWARD_MM, BACKWARD_MM = 45.0, 55.0
 OVERLAP_MM = 10.0
 """The tail begins this far above the shape model's end [P]."""
 
+TAIL_HU, SMOOTH_MM = 130.0, 1.0
+"""Bone of the tail is brighter than this after a Gaussian of this width: its cortex is thin, its marrow poor [P]."""
+
 CLOSE_MM = 3.0
 """Gaps of the cortex up to twice this are bridged before the marrow is filled [P]."""
 
 
 def sacral_tail(
-    sacrum: NDArray[np.bool_], grid: Grid, frame: PelvicFrame, cut_lps: NDArray[np.float64]
+    volume: Volume, labels: NDArray[np.uint8], frame: PelvicFrame, cut_lps: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Bright voxels that grew from the sacrum below the model's end, made solid.
+    """Voxels of S4 to the coccyx: bright, in the corridor below the model's end, and connected to the sacrum; solid.
 
     Parameters
     ----------
-    sacrum : (z, y, x) bool array
-        The sacrum and all that grew from it.
-    grid : Grid
-        Of the mask.
+    volume : Volume
+        The image.
+    labels : (z, y, x) uint8 array
+        `planner.labels.Label` values so far; the tail takes only voxels that are background or sacrum.
     frame : PelvicFrame
         The pelvis's own axes.
     cut_lps : (3,) float64 array
         Middle of the caudal end of the shape model's sacrum.
     """
-    tail = np.zeros(sacrum.shape, bool)
+    grid = volume.grid
+    tail = np.zeros(grid.shape_zyx, bool)
     start = frame.to_pelvic(cut_lps)
+    box = corridor_box(grid, frame, start)
+    if box is None:
+        return tail
+    corridor = in_corridor(grid.crop(box), frame, start) & (labels[box] <= Label.SACRUM)
+    smooth = ndimage.gaussian_filter(volume.hu[box].astype(np.float32), SMOOTH_MM / grid.spacing_zyx_mm)
+    parts = cc3d.connected_components(corridor & ((smooth > TAIL_HU) | (labels[box] == Label.SACRUM)), connectivity=6)
+    mine = np.unique(parts[labels[box] == Label.SACRUM])
+    tail[box] = fill_marrow(np.isin(parts, mine[mine > 0]), grid) & corridor
+    return tail
+
+
+def corridor_box(grid: Grid, frame: PelvicFrame, start: NDArray[np.float64]) -> Box | None:
+    """Box of the corridor below `start` (pelvic frame), or nothing if it lies outside the scan."""
     low = start - np.array([HALF_WIDTH_MM, FORWARD_MM, REACH_DOWN_MM])
     high = start + np.array([HALF_WIDTH_MM, BACKWARD_MM, OVERLAP_MM])
-    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    corners = np.array(list(product(*zip(low, high, strict=True))))
     try:
-        box = grid.box_around(frame.to_lps(corners), 1.0)
+        return grid.box_around(frame.to_lps(corners), 1.0)
     except ValueError:
-        return tail
-    index = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in box), indexing="ij"), axis=-1)
-    place = frame.to_pelvic(grid.to_lps(index)) - start
+        return None
+
+
+def in_corridor(grid: Grid, frame: PelvicFrame, start: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Voxels of a grid that lie in the tapering corridor below `start` (pelvic frame)."""
+    place = pelvic_places(grid, frame) - start
     depth = -place[..., 2]
-    corridor = (np.abs(place[..., 0]) < HALF_WIDTH_MM - TAPER * np.maximum(depth, 0.0)) & (depth > -OVERLAP_MM)
-    corridor &= (depth < REACH_DOWN_MM) & (place[..., 1] > -FORWARD_MM) & (place[..., 1] < BACKWARD_MM)
-    tail[box] = fill_marrow(sacrum[box] & corridor, grid) & corridor
-    return tail
+    inside: NDArray[np.bool_] = np.abs(place[..., 0]) < HALF_WIDTH_MM - TAPER * np.maximum(depth, 0.0)
+    inside &= (depth > -OVERLAP_MM) & (depth < REACH_DOWN_MM)
+    inside &= (place[..., 1] > -FORWARD_MM) & (place[..., 1] < BACKWARD_MM)
+    return inside
+
+
+def pelvic_places(grid: Grid, frame: PelvicFrame) -> NDArray[np.float32]:
+    """Pelvic coordinates ``(z, y, x, 3)`` of every voxel of a grid."""
+    linear = (grid.lps_from_zyx[:3, :3].T @ frame.lps_from_pelvic[:3, :3]).astype(np.float32)
+    place = np.broadcast_to(frame.to_pelvic(grid.origin_lps_mm).astype(np.float32), (*grid.shape_zyx, 3)).copy()
+    for axis, count in enumerate(grid.shape_zyx):
+        steps = np.arange(count, dtype=np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        place += steps[..., None] * linear[axis]
+    return place
 
 
 def fill_marrow(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:

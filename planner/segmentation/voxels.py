@@ -18,7 +18,7 @@ from planner.segmentation.freeform import Surfaces
 from planner.segmentation.model import BONE_NAMES, PelvicFrame
 from planner.segmentation.neighbours import femoral_heads, lumbar_seed
 from planner.segmentation.rasterise import fill_surface
-from planner.segmentation.tail import sacral_tail
+from planner.segmentation.tail import fill_marrow, pelvic_places, sacral_tail
 from planner.volume import Volume
 
 __all__ = ["Places", "label_voxels"]
@@ -26,6 +26,12 @@ __all__ = ["Places", "label_voxels"]
 HIPS = (Label.LEFT_HIP, Label.RIGHT_HIP)
 
 FEMORA = {Side.LEFT: Label.LEFT_FEMUR, Side.RIGHT: Label.RIGHT_FEMUR}
+
+DORSAL = np.array([0.0, 0.84, 0.54])
+"""Direction square through the sacrum to its back, pelvic frame."""
+
+BODY_DEPTH_MM = 28.0
+"""Behind the centre of the S1 endplate by this along `DORSAL`, the processes begin [P]."""
 
 GAS_HU = -200
 """Nothing below this is bone: gas, air, padding outside the field of view."""
@@ -83,11 +89,22 @@ def label_voxels(volume: Volume, surfaces: Surfaces, places: Places, config: Seg
     open_mask = (volume.hu > config.bone_hu) & ~joint_space(labels, volume.grid, config)
     grown = flood(volume.hu, seeds, open_mask, (config.bone_hu, BRIGHTEST_HU))
     del seeds, open_mask
-    pelvis = np.where((grown <= Label.RIGHT_HIP) & (band.outside <= config.add_mm), grown, 0).astype(np.uint8)
-    tail = sacral_tail(grown == Label.SACRUM, volume.grid, places.frame, places.cut_lps)
-    pelvis[tail & (pelvis == 0) & (grown <= Label.SACRUM)] = Label.SACRUM
-    others = solid(np.where(grown > Label.RIGHT_HIP, grown, 0).astype(np.uint8))
-    return tidy(np.where(pelvis > 0, pelvis, others).astype(np.uint8))
+    pelvis = np.where((grown <= Label.RIGHT_HIP) & within_reach(grown, band, volume.grid, places, config), grown, 0)
+    others = solid(np.where(grown > Label.RIGHT_HIP, grown, 0).astype(np.uint8), volume.grid)
+    result = np.where(pelvis > 0, pelvis, others).astype(np.uint8)
+    result[sacral_tail(volume, result, places.frame, places.cut_lps)] = Label.SACRUM
+    return tidy(result)
+
+
+def within_reach(grown: Labels, band: Band, grid: Grid, places: Places, config: SegmentationConfig) -> Mask:
+    """Voxels near enough to the drawn surfaces; farther behind the sacrum, where its processes are not in the model."""
+    near: Mask = band.outside <= config.add_mm
+    far = (grown == Label.SACRUM) & ~near & (band.outside <= config.dorsal_mm)
+    box = ndimage.find_objects(far.astype(np.uint8))
+    if box:
+        behind = pelvic_places(grid.crop(box[0]), places.frame) - places.frame.to_pelvic(places.endplate_lps)
+        near[box[0]] |= far[box[0]] & (behind @ DORSAL.astype(np.float32) > BODY_DEPTH_MM)
+    return near
 
 
 def enclosed(surfaces: Surfaces, grid: Grid) -> Labels:
@@ -133,18 +150,14 @@ def joint_space(labels: Labels, grid: Grid, config: SegmentationConfig) -> Mask:
     return shut
 
 
-def solid(labels: Labels) -> Labels:
-    """Fill the marrow of vertebrae and femora slice by slice."""
+def solid(labels: Labels, grid: Grid) -> Labels:
+    """Fill the marrow of vertebrae and femora."""
     filled = labels.copy()
     for value in (Label.LUMBAR, Label.LEFT_FEMUR, Label.RIGHT_FEMUR):
         objects = ndimage.find_objects((labels == value).astype(np.uint8))
-        if not objects:
-            continue
-        box = objects[0]
-        mask = labels[box] == value
-        for k in range(mask.shape[0]):
-            mask[k] = ndimage.binary_fill_holes(mask[k])
-        filled[box][mask & (labels[box] == 0)] = value
+        if objects:
+            box = objects[0]
+            filled[box][fill_marrow(labels[box] == value, grid) & (labels[box] == 0)] = value
     return filled
 
 

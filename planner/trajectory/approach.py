@@ -35,7 +35,7 @@ Points = NDArray[np.float64]
 def insertion_angles(direction_lps: Points, frame: PelvicFrame, side: Side) -> tuple[float, float]:
     """Axial angle to the sagittal plane and cranial tilt, degrees, of an insertion direction in the pelvic frame.
 
-    The axial angle is positive from posteromedial to anterolateral; the tilt is positive where the tip points cranially.
+    The axial angle is positive from posteromedial to anterolateral, the tilt where the tip points cranially.
     """
     lateral = side.lateral_x * float(direction_lps @ frame.left_lps)
     anterior, cranial = -float(direction_lps @ frame.posterior_lps), float(direction_lps @ frame.cranial_lps)
@@ -57,7 +57,7 @@ def c_arm_down(direction_lps: Points, frame: PelvicFrame) -> tuple[float, float]
 
 
 def skin_entry(volume: Volume, start_lps: Points, direction_lps: Points) -> Points:
-    """First point outward along a direction where the body ends in a run of air; NaN where the scan does not hold it."""
+    """First point outward where the body ends in a run of air; NaN where the scan does not hold it."""
     nowhere = np.full(3, np.nan)
     steps = np.arange(0.0, LONGEST_MM, STEP_MM)
     points = start_lps + steps[:, None] * direction_lps

@@ -63,19 +63,20 @@ class Constraints(Section):
     """Bone that the cannula may meet on its way to the joint's dorsal mouth `[P]`."""
 
     axial_deg: tuple[float, float] = (0.0, 40.0)
-    """Insertion direction to the sagittal plane in the axial plane, posteromedial to anterolateral (Dall, chapter 7)."""
+    """Insertion direction to the sagittal plane, seen axially; posteromedial to anterolateral (Dall, chapter 7)."""
 
     cranial_tilt_deg: tuple[float, float] = (-10.0, 30.0)
-    """Insertion direction out of the axial plane of the pelvis; positive points cranially (clinical notes, section 4)."""
+    """Insertion direction out of the pelvis's axial plane; positive points cranially (clinical notes, section 4)."""
 
     sciatic_notch_mm: Positive = 10.0
     """Implant to the apex of the greater sciatic notch `[P]`."""
 
     joint_offset_mm: Positive = 3.0
-    """Implant centre to the mid-surface: farther off, the implant is no longer in the joint. Where the score's ramp ends `[P]`."""
+    """Implant centre to the mid-surface: farther off, the implant is no longer in the joint. The end of the score's
+    ramp `[P]`."""
 
     joint_angle_deg: Positive = 15.0
-    """Implant axis to the mid-surface: steeper, the implant crosses the joint. Where the score's ramp ends `[P]`."""
+    """Implant axis to the mid-surface: steeper, the implant crosses the joint. The end of the score's ramp `[P]`."""
 
     breach_probability: Annotated[float, Field(gt=0, le=1)] = 0.05
     """Largest breach probability that passes without a warning `[P]`."""

@@ -1,4 +1,4 @@
-"""One implant in one place: what it measures, which constraints it keeps, what it scores. Compiled, without side effects.
+"""One implant in one place: what it measures, which constraints it keeps, what it scores. Compiled.
 
 A *pose* is ``(x, y, z, dx, dy, dz)``: the implant's centre in LPS mm and the unit insertion direction.
 The implant is sampled on rings of its surface and on its axis; `planner.trajectory.exact` measures without samples.
@@ -13,16 +13,20 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from planner.trajectory.region import DISTANCES, FIELDS, REACH_MM
+
 __all__ = [
     "BREACH",
     "CONSTRAINTS",
     "MEASURES",
     "TERMS",
+    "Lattice",
     "Scene",
     "evaluate",
     "evaluate_all",
     "measure",
     "safe_radius",
+    "score_without_radius",
     "slacks",
     "terms",
 ]
@@ -42,6 +46,8 @@ CONSTRAINTS = (
     "in-joint",
 )
 """Order of the slacks."""
+
+AXIAL_ANGLE, CRANIAL_TILT = CONSTRAINTS.index("axial-angle"), CONSTRAINTS.index("cranial-tilt")
 
 TERMS = ("clearance", "coplanar", "articular", "middle_third", "bite", "bone_quality", "entry_radius")
 """Order of the score's terms; the last is measured apart."""
@@ -94,8 +100,11 @@ MEASURES = (
 BREACH = (NEURAL, VENTRAL, OUTER, ANTERIOR)
 """Measures that a misplaced implant can breach."""
 
-FAR_MM = 15.0
+FAR_MM = REACH_MM
 """What the distance fields hold outside the region."""
+
+FIELD_COUNT = len(FIELDS)
+"""Values at a voxel."""
 
 STATION_MM = 2.0
 """Largest spacing of the rings along the implant."""
@@ -124,8 +133,8 @@ RIM_SIDE_MM = 1.0
 DEGREE_MM = 0.35
 """One degree of a limit broken weighs as much as this: the shift of a 20 mm implant's tip."""
 
-RADIUS_STEP_MM = 0.5
-"""Step of the safe entry radius; interpolated between steps."""
+RADIUS_STEP_MM = 0.1
+"""Smallest step of the safe entry radius."""
 
 RADIUS_DIRECTIONS = 8
 """Directions in which the entry is moved."""
@@ -133,15 +142,31 @@ RADIUS_DIRECTIONS = 8
 Array = NDArray[np.float64]
 
 
+class Lattice(NamedTuple):
+    """The distance fields, as they lie in memory. One array only: passing it costs little.
+
+    Attributes
+    ----------
+    values : (z * y * x * 8,) float32 array
+        See `planner.trajectory.region.FIELDS`, which vary fastest.
+    shape_zyx : tuple of int
+        Of the grid.
+    zyx_from_lps : tuple of 12 floats
+        Rows of the (3, 4) matrix that gives the index of an LPS point.
+    """
+
+    values: NDArray[np.float32]
+    shape_zyx: tuple[int, int, int]
+    zyx_from_lps: tuple[float, ...]
+
+
 class Scene(NamedTuple):
     """Everything a pose is held against.
 
     Attributes
     ----------
-    fields : (z, y, x, 8) float32 array
-        See `planner.trajectory.region.FIELDS`.
-    zyx_from_lps : (3, 4) array
-        Index of an LPS point.
+    lattice : Lattice
+        The distance fields.
     axes : (3, 3) array
         Rows: lateral (away from the midline), posterior and cranial of the pelvis, in LPS.
     facing : (3,) array
@@ -162,8 +187,7 @@ class Scene(NamedTuple):
         Instruments.
     """
 
-    fields: NDArray[np.float32]
-    zyx_from_lps: Array
+    lattice: Lattice
     axes: Array
     facing: Array
     slab: Array
@@ -177,29 +201,30 @@ class Scene(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def look_up(scene, x, y, z, out):  # type: ignore[no-untyped-def]
-    """Trilinear value of all fields at an LPS point; outside the region, far from everything."""
-    m = scene.zyx_from_lps
-    a = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z + m[0, 3]
-    b = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z + m[1, 3]
-    c = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z + m[2, 3]
-    depth, height, width, count = scene.fields.shape
-    if a < 0 or b < 0 or c < 0 or a > depth - 1 or b > height - 1 or c > width - 1:
-        for k in range(count):
-            out[k] = FAR_MM if k < 6 else 0.0
-        return False
-    i, j, k0 = min(int(a), depth - 2), min(int(b), height - 2), min(int(c), width - 2)
-    fa, fb, fc = a - i, b - j, c - k0
-    block = scene.fields[i : i + 2, j : j + 2, k0 : k0 + 2]
-    for k in range(count):
-        low = (block[0, 0, 0, k] * (1 - fc) + block[0, 0, 1, k] * fc) * (1 - fb) + (
-            block[0, 1, 0, k] * (1 - fc) + block[0, 1, 1, k] * fc
-        ) * fb
-        high = (block[1, 0, 0, k] * (1 - fc) + block[1, 0, 1, k] * fc) * (1 - fb) + (
-            block[1, 1, 0, k] * (1 - fc) + block[1, 1, 1, k] * fc
-        ) * fb
-        out[k] = low * (1 - fa) + high * fa
-    return True
+def look_up(lattice, x, y, z, out):  # type: ignore[no-untyped-def]
+    """Trilinear value of the first ``len(out)`` fields at an LPS point; outside the region, far from everything."""
+    m = lattice.zyx_from_lps
+    a = m[0] * x + m[1] * y + m[2] * z + m[3]
+    b = m[4] * x + m[5] * y + m[6] * z + m[7]
+    c = m[8] * x + m[9] * y + m[10] * z + m[11]
+    depth, height, width = lattice.shape_zyx
+    if not (0 <= a <= depth - 1 and 0 <= b <= height - 1 and 0 <= c <= width - 1):
+        for f in range(len(out)):
+            out[f] = FAR_MM if f < DISTANCES else 0.0
+        return
+    i, j, k = min(int(a), depth - 2), min(int(b), height - 2), min(int(c), width - 2)
+    fa, fb, fc = a - i, b - j, c - k
+    row, column = height * width * FIELD_COUNT, width * FIELD_COUNT
+    start = i * row + j * column + k * FIELD_COUNT
+    ga, gb, gc = 1 - fa, 1 - fb, 1 - fc
+    v, step, up = lattice.values, np.uint64(FIELD_COUNT), np.uint64(row)
+    low, high = np.uint64(start), np.uint64(start + column)
+    for f in range(len(out)):
+        p, q = low + np.uint64(f), high + np.uint64(f)
+        below = gb * (gc * v[p] + fc * v[p + step]) + fb * (gc * v[q] + fc * v[q + step])
+        p, q = p + up, q + up
+        above = gb * (gc * v[p] + fc * v[p + step]) + fb * (gc * v[q] + fc * v[q + step])
+        out[f] = ga * below + fa * above
 
 
 @njit(cache=True, nogil=True)
@@ -227,9 +252,10 @@ def _include(out, sample):  # type: ignore[no-untyped-def]
 def _body(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
     """Clearances, bites and bone quality, on rings."""
     u, v = _across(scene, pose)
-    sample = np.empty(scene.fields.shape[3])
+    lattice = scene.lattice
+    sample, in_shell = np.empty(DISTANCES), np.empty(FIELD_COUNT)
     radius = diameter / 2
-    stations = int(math.ceil(length / STATION_MM)) + 1
+    stations = math.ceil(length / STATION_MM) + 1
     shell, shell_count = 0.0, 0
     for s in range(stations):
         t = length * (s / (stations - 1) - 0.5)
@@ -239,15 +265,15 @@ def _body(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
             angle = 2 * math.pi * k / RING
             cos, sin = math.cos(angle), math.sin(angle)
             dx, dy, dz = cos * u[0] + sin * v[0], cos * u[1] + sin * v[1], cos * u[2] + sin * v[2]
-            look_up(scene, x + radius * dx, y + radius * dy, z + radius * dz, sample)
+            look_up(lattice, x + radius * dx, y + radius * dy, z + radius * dz, sample)
             _include(out, sample)
             if at_end and k % 2 == 0:
-                look_up(scene, x + 0.5 * radius * dx, y + 0.5 * radius * dy, z + 0.5 * radius * dz, sample)
+                look_up(lattice, x + 0.5 * radius * dx, y + 0.5 * radius * dy, z + 0.5 * radius * dz, sample)
                 _include(out, sample)
             if k % 2 == 1:
                 beyond = radius + 0.5 * scene.shell_mm
-                look_up(scene, x + beyond * dx, y + beyond * dy, z + beyond * dz, sample)
-                shell += sample[7]
+                look_up(lattice, x + beyond * dx, y + beyond * dy, z + beyond * dz, in_shell)
+                shell += in_shell[7]
                 shell_count += 1
     out[SHELL] = shell / shell_count
 
@@ -256,14 +282,15 @@ def _body(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
 def _axis(scene, pose, length, out):  # type: ignore[no-untyped-def]
     """Offset and angle to the mid-surface, and the articular share, on the implant's axis.
 
-    Half the difference of the two bones' distances is the offset from the mid-surface; its slope, the sine of the angle.
+    Half the difference of the two bones' distances is the offset from the mid-surface; its slope is the angle's sine.
     """
-    sample = np.empty(scene.fields.shape[3])
-    stations = 2 * (int(math.ceil(length / STATION_MM)) // 2) + 1
+    lattice = scene.lattice
+    sample = np.empty(FIELD_COUNT)
+    stations = 2 * (math.ceil(length / STATION_MM) // 2) + 1
     share, slope, square = 0.0, 0.0, 0.0
     for s in range(stations):
         t = length * (s / (stations - 1) - 0.5)
-        look_up(scene, pose[0] + t * pose[3], pose[1] + t * pose[4], pose[2] + t * pose[5], sample)
+        look_up(lattice, pose[0] + t * pose[3], pose[1] + t * pose[4], pose[2] + t * pose[5], sample)
         _include(out, sample)
         offset = 0.5 * (sample[0] - sample[1])
         share += sample[6]
@@ -281,11 +308,12 @@ def _march(scene, pose, start, sign, track):  # type: ignore[no-untyped-def]
 
     Infinite if it does not leave within reach.
     """
-    sample = np.empty(scene.fields.shape[3])
+    lattice = scene.lattice
+    sample = np.empty(DISTANCES)
     before, deepest = 0.0, FAR_MM
     for step in range(MARCH_STEPS + 1):
         t = start + sign * step * MARCH_MM
-        look_up(scene, pose[0] + t * pose[3], pose[1] + t * pose[4], pose[2] + t * pose[5], sample)
+        look_up(lattice, pose[0] + t * pose[3], pose[1] + t * pose[4], pose[2] + t * pose[5], sample)
         if sample[5] > 0:
             if step == 0:
                 return 0.0, deepest
@@ -298,7 +326,7 @@ def _march(scene, pose, start, sign, track):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _access(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
-    """The way in: the joint's dorsal mouth on the axis, and what the cannula meets behind it."""
+    """Follow the way in: the joint's dorsal mouth on the axis, and what the cannula meets behind it."""
     mouth, channel = _march(scene, pose, -length / 2, -1.0, True)
     out[MOUTH] = mouth
     out[ACCESS_BONE] = channel
@@ -307,21 +335,23 @@ def _access(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
         return
     u, v = _across(scene, pose)
     radius = diameter / 2 + scene.cannula_wall_mm
-    sample = np.empty(scene.fields.shape[3])
+    lattice = scene.lattice
+    sample = np.empty(3)
     for s in range(CANNULA_STATIONS):
         t = -length / 2 - mouth - s * CANNULA_STATION_MM
         x, y, z = pose[0] + t * pose[3], pose[1] + t * pose[4], pose[2] + t * pose[5]
         for k in range(CANNULA_RING + 1):
             angle, reach = 2 * math.pi * k / CANNULA_RING, radius if k < CANNULA_RING else 0.0
             cos, sin = reach * math.cos(angle), reach * math.sin(angle)
-            look_up(scene, x + cos * u[0] + sin * v[0], y + cos * u[1] + sin * v[1], z + cos * u[2] + sin * v[2], sample)
+            dx, dy, dz = cos * u[0] + sin * v[0], cos * u[1] + sin * v[1], cos * u[2] + sin * v[2]
+            look_up(lattice, x + dx, y + dy, z + dz, sample)
             out[ACCESS_BONE] = min(out[ACCESS_BONE], sample[0], sample[1])
             out[ACCESS_NEURAL] = min(out[ACCESS_NEURAL], sample[2])
 
 
 @njit(cache=True, nogil=True)
 def _ahead(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
-    """From the tip to the anterior margin along the path: the joint's edge ahead, or the way out of the bones if nearer."""
+    """From the tip to the anterior margin along the path: the joint's edge, or the way out of the bones if nearer."""
     along, _ = _across(scene, pose)
     leave, _ = _march(scene, pose, length / 2, 1.0, False)
     side = diameter / 2 + RIM_SIDE_MM
@@ -404,54 +434,106 @@ def terms(scene, m):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def least_slack(scene, pose, diameter, length):  # type: ignore[no-untyped-def]
-    """Slack of the tightest constraint."""
-    return slacks(scene, measure(scene, pose, diameter, length)).min()
+def score_without_radius(scene, m):  # type: ignore[no-untyped-def]
+    """Weighted sum of the terms, the safe entry radius left out."""
+    return np.dot(terms(scene, m), scene.weights)
 
 
 @njit(cache=True, nogil=True)
-def safe_radius(scene, pose, diameter, length):  # type: ignore[no-untyped-def]
-    """How far the implant may move sideways, in any direction, with every constraint kept; at most `Ramp.one`."""
+def least_slack(scene, pose, diameter, length, m):  # type: ignore[no-untyped-def]
+    """Slack in mm of the tightest constraint, and `m` filled; stops at the first that is broken, cheapest first.
+
+    Where all are kept, the limits of the direction do not count: they do not change with the place.
+    """
+    m[:] = FAR_MM
+    m[SACRUM_BITE] = m[HIP_BITE] = m[OFFSET] = m[ANGLE] = 0.0
+    _place(scene, pose, diameter, length, m)
+    slack = slacks(scene, m).min()
+    if slack < 0:
+        return slack
+    _axis(scene, pose, length, m)
+    _ahead(scene, pose, diameter, length, m)
+    slack = slacks(scene, m).min()
+    if slack < 0:
+        return slack
+    _access(scene, pose, diameter, length, m)
+    slack = slacks(scene, m).min()
+    if slack < 0:
+        return slack
+    _body(scene, pose, diameter, length, m)
+    left = slacks(scene, m)
+    slack = left.min()
+    if slack >= 0:
+        left[AXIAL_ANGLE] = left[CRANIAL_TILT] = math.inf
+        slack = left.min()
+    return slack
+
+
+@njit(cache=True, nogil=True)
+def safe_radius(scene, pose, diameter, length, enough):  # type: ignore[no-untyped-def]
+    """How far the implant may move sideways, in any of `RADIUS_DIRECTIONS`, with every constraint kept.
+
+    No slack in mm shrinks faster than the implant moves, so each direction is followed in steps of the slack left.
+    At most the radius for which the score is 1. Stops, with what it has, once it is no more than `enough`.
+    """
     u, v = _across(scene, pose)
-    moved, before = pose.copy(), least_slack(scene, pose, diameter, length)
-    if before < 0:
-        return 0.0
-    for step in range(1, int(scene.limits[14] / RADIUS_STEP_MM + 0.5) + 1):
-        worst = math.inf
-        for k in range(RADIUS_DIRECTIONS):
-            angle = 2 * math.pi * k / RADIUS_DIRECTIONS
-            shift = step * RADIUS_STEP_MM * (math.cos(angle) * u + math.sin(angle) * v)
-            moved[0:3] = pose[0:3] + shift
-            worst = min(worst, least_slack(scene, moved, diameter, length))
-            if worst < 0:
-                return RADIUS_STEP_MM * (step - 1 + before / (before - worst))
-        before = worst
-    return scene.limits[14]
+    m = np.empty(len(MEASURES))
+    moved, tightest = pose.copy(), least_slack(scene, pose, diameter, length, m)
+    least = scene.limits[14] if tightest >= 0 else 0.0
+    for k in range(RADIUS_DIRECTIONS):
+        angle = 2 * math.pi * k / RADIUS_DIRECTIONS
+        way = math.cos(angle) * u + math.sin(angle) * v
+        radius, slack = 0.0, tightest
+        while radius < least and least > enough:
+            ahead = radius + max(slack, RADIUS_STEP_MM)
+            moved[0:3] = pose[0:3] + ahead * way
+            slack = least_slack(scene, moved, diameter, length, m)
+            if slack < 0:
+                least = radius
+            radius = ahead
+    return least
 
 
 @njit(cache=True, nogil=True)
-def evaluate(scene, pose, diameter, length, with_radius):  # type: ignore[no-untyped-def]
-    """Score of a pose that keeps every constraint; else the tightest slack, which is negative."""
-    m = measure(scene, pose, diameter, length)
-    tightest = slacks(scene, m).min()
-    if tightest < 0:
-        return tightest
-    value = terms(scene, m)
-    if with_radius:
-        zero, one = scene.limits[13], scene.limits[14]
-        value[-1] = _ramp(safe_radius(scene, pose, diameter, length), zero, one)
-    return np.dot(value, scene.weights)
+def evaluate(scene, pose, diameter, length, beat, with_radius):  # type: ignore[no-untyped-def]
+    """Score of a pose that keeps every constraint; else the tightest slack, which is negative.
+
+    Whatever cannot be more than `beat` is not worked out: some value not above it is returned.
+    """
+    m = np.full(len(MEASURES), FAR_MM)
+    if beat >= 0:
+        slack = least_slack(scene, pose, diameter, length, m)
+    else:
+        m = measure(scene, pose, diameter, length)
+        slack = slacks(scene, m).min()
+    if slack < 0:
+        return slack
+    value, weight = score_without_radius(scene, m), scene.weights[-1]
+    if not with_radius or value + weight <= beat:
+        return value
+    zero, one = scene.limits[13], scene.limits[14]
+    enough = zero + (beat - value) / weight * (one - zero) if beat > value else 0.0
+    return value + weight * _ramp(safe_radius(scene, pose, diameter, length, enough), zero, one)
 
 
 @njit(cache=True, nogil=True)
 def evaluate_all(scene, poses, diameter, length):  # type: ignore[no-untyped-def]
-    """`evaluate` without the radius for each of ``(n, 6)`` poses, and how many break each constraint."""
+    """`evaluate` each of ``(n, 6)`` poses without the radius, and count how many break each constraint.
+
+    A pose that breaks one in closed form (angles, heights, notch) is not measured further.
+    """
     values, broken = np.empty(len(poses)), np.zeros(len(CONSTRAINTS), np.int64)
+    m = np.empty(len(MEASURES))
     for k in range(len(poses)):
-        m = measure(scene, poses[k], diameter, length)
+        m[:] = FAR_MM
+        m[OFFSET] = m[ANGLE] = 0.0
+        _place(scene, poses[k], diameter, length, m)
         slack = slacks(scene, m)
+        if slack.min() >= 0:
+            m = measure(scene, poses[k], diameter, length)
+            slack = slacks(scene, m)
         values[k] = slack.min()
         broken += slack < 0
         if values[k] >= 0:
-            values[k] = np.dot(terms(scene, m), scene.weights)
+            values[k] = score_without_radius(scene, m)
     return values, broken

@@ -35,9 +35,11 @@ Array = NDArray[np.float64]
 def breach_probability(
     scene: Scene, pose: Array, size: tuple[float, float], models: PlacementModels, constraints: Constraints
 ) -> PlacementError:
-    """Share of placements nearer to a neural structure than the absolute floor, through the ventral or outer iliac
-    cortex, or past the anterior margin, under both error models.
-    """  # noqa: D205
+    """Share of placements that breach, under both error models.
+
+    A breach is an implant nearer to a neural structure than the absolute floor, through the ventral or outer iliac
+    cortex, or past the anterior margin.
+    """
     normal = _normal_points(models.log2_samples)
     floors = np.array([constraints.neural_floor_mm, 0.0, 0.0, 0.0])
     shares = [
@@ -48,7 +50,7 @@ def breach_probability(
 
 
 def _normal_points(log2_samples: int) -> Array:
-    """Standard normal points ``(n, 5)``."""
+    """Give standard normal points ``(n, 5)``."""
     points: Array = norm.ppf(qmc.Sobol(5, scramble=True, rng=SEED).random_base2(log2_samples))
     return points
 

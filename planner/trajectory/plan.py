@@ -33,8 +33,11 @@ CANNULA_LENGTH_MM = 120.0
 ALLOWED_MISSES = 3
 """Rounds of the search whose result may fail the exact check before the search gives up."""
 
-UNITS = {"axial-angle": "degrees", "cranial-tilt": "degrees"}
-"""Of the constraints that are not in mm."""
+NOTHING_NEURAL = "Neither sacral canal nor foramina were found beside the joint: no path can be checked against them."
+"""Why a side without keep-outs is not planned."""
+
+HAZARDS = ("neural", "ventral_cortex", "outer_iliac_cortex")
+"""Clearances that the grade goes by."""
 
 Points = NDArray[np.float64]
 
@@ -81,8 +84,8 @@ def plan_side(
     Returns
     -------
     SidePlan
-        ``planned``; ``unverified`` where foramina of S1-S3 were not found or the notch is not known; ``no-safe-path`` with the constraint that
-        binds; ``not-planned`` where the joint's thirds or all neural structures are unknown.
+        ``planned``; ``unverified`` where foramina of S1-S3 were not found or the notch is not known; ``no-safe-path``
+        with the constraint that binds; ``not-planned`` where the joint's thirds or all neural structures are unknown.
 
     Raises
     ------
@@ -99,8 +102,7 @@ def plan_side(
         return SidePlan(joint.side, "not-planned", reason, (), {})
     region = make_region(volume, bones, joint, keepouts, config.constraints)
     if not len(region.structures["neural"].points_lps):
-        reason = "Neither sacral canal nor foramina were found beside the joint, so no path can be checked against them."
-        return SidePlan(joint.side, "not-planned", reason, (), {})
+        return SidePlan(joint.side, "not-planned", NOTHING_NEURAL, (), {})
     task = Task(volume, bones, joint, region, make_scene(region, bones, joint, config), implant, config)
     guarded = with_guard(task.scene, config)
     trials = try_all(guarded, first_poses(joint, guarded, config.search), sizes)
@@ -134,7 +136,8 @@ def _unverified(keepouts: Keepouts, task: Task) -> str:
 def _propose(task: Task, guarded: Scene, trials: Trials) -> tuple[tuple[Candidate, ...], Found | None]:
     """Candidates, best first, and the nearest miss if there is none."""
     search, score = task.config.search, task.config.score
-    taken, candidates, misses = np.zeros((0, 6)), [], 0
+    taken, misses = np.zeros((0, 6)), 0
+    candidates: list[Candidate] = []
     best_failure = None
     while len(candidates) < search.candidates and misses < ALLOWED_MISSES:
         found = next_best(guarded, trials, taken, search, score.size_tolerance)
@@ -164,8 +167,8 @@ def _candidate(task: Task, found: Found) -> Candidate | None:
     breach = breach_probability(scene, found.pose, found.size, config.placement, config.constraints)
     if not _keeps(clearances, breach, config):
         return None
-    least = min(clearances[name].mm for name in ("neural", "ventral_cortex", "outer_iliac_cortex") if name in clearances)
-    radius = float(safe_radius(scene, found.pose, diameter, length))
+    least = min(clearances[name].mm for name in HAZARDS if name in clearances)
+    radius = float(safe_radius(scene, found.pose, diameter, length, 0.0))
     values = _terms(task, found, radius)
     axial, tilt = insertion_angles(direction, frame, task.side)
     return Candidate(
@@ -255,8 +258,9 @@ def _no_path(task: Task, guarded: Scene, found: Found | None) -> str:
         return "No safe path: every path that the search kept failed the exact check of its clearances."
     broken = ", ".join(CONSTRAINTS[k] for k in np.flatnonzero(slack < 0))
     return (
-        f"No safe path: {CONSTRAINTS[binding]} binds, {-slack[binding]:.1f} mm short of what is needed in the path that "
-        f"comes nearest ({found.size[0]:g} x {found.size[1]:g} mm); broken there: {broken}. {_reached(task, found)}"
+        f"No safe path: {CONSTRAINTS[binding]} binds, {-slack[binding]:.1f} mm short of what is needed in the path "
+        f"that comes nearest ({found.size[0]:g} x {found.size[1]:g} mm); broken there: {broken}. "
+        f"{_reached(task, found)}"
     )
 
 
@@ -273,7 +277,7 @@ def _warnings(task: Task, candidates: tuple[Candidate, ...]) -> tuple[Finding, .
         return ()
     only = "only the navigated placement model passes" if breach.navigated <= limit else "no placement model passes"
     message = (
-        f"Probability that the first candidate, misplaced as operators do, breaches a clearance: {breach.navigated:.0%} "
+        f"Probability that the first candidate, misplaced as operators do, breaches: {breach.navigated:.0%} "
         f"navigated, {breach.fluoroscopic:.0%} fluoroscopic; {only} the limit of {limit:.0%}."
     )
     return (Finding("breach-probability", Level.WARN, task.side.value, message),)

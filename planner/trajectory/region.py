@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import edt
 import numpy as np
@@ -22,17 +23,20 @@ from planner.segmentation.model import Bones, PelvicFrame
 from planner.trajectory.config import Constraints
 from planner.volume import Volume
 
-__all__ = ["FIELDS", "REACH_MM", "Region", "Structure", "make_region"]
+__all__ = ["DISTANCES", "FIELDS", "REACH_MM", "Region", "Structure", "make_region"]
 
 FIELDS = ("sacrum", "hip", "neural", "ventral_cortex", "outer_iliac_cortex", "solid", "articular", "hu")
 """Last axis of `Region.fields`. Millimetres but for ``articular`` (share, 0-1) and ``hu``; ``sacrum``, ``hip`` and
 ``solid`` are signed, negative inside."""
 
+DISTANCES = 6
+"""The first of `FIELDS`, which are distances."""
+
 REACH_MM = 15.0
 """Fields are cut off here: well over every distance that a constraint or a score asks for."""
 
 MARGIN_MM = 36.0
-"""Region round the joint's middle third: `REACH_MM` and the farthest that an implant of 30 mm sticks out, diagonally."""
+"""Region round the joint's middle third: `REACH_MM` and the farthest that an implant of 30 mm sticks out."""
 
 ACCESS_MM = 30.0
 """Region further to posterior, where bone can lie in the way: the iliac spine overhangs the joint's mouth by less."""
@@ -91,9 +95,7 @@ class Region:
     structures: Mapping[str, Structure]
 
 
-def make_region(
-    volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, constraints: Constraints
-) -> Region:
+def make_region(volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, constraints: Constraints) -> Region:
     """Cut out the region and measure its fields; the four inputs lie on one grid."""
     box = _box(bones.labels.grid, joint, bones.frame)
     grid = bones.labels.grid.crop(box)
@@ -104,7 +106,7 @@ def make_region(
     solid = _solid(np.minimum(sacrum, hip), grid, constraints.closing_mm)
     neural_mm = distance_to(neural, grid)
     ventral, outer = _walls(solid, sacrum < hip, neural_mm, grid, bones.frame, joint)
-    layers = (
+    layers: tuple[NDArray[Any], ...] = (
         sacrum,
         hip,
         neural_mm,
@@ -116,7 +118,8 @@ def make_region(
     )
     fields = np.empty((*grid.shape_zyx, len(FIELDS)), np.float32)
     for number, layer in enumerate(layers):
-        fields[..., number] = np.clip(layer, -REACH_MM, REACH_MM) if number < 6 else layer
+        fields[..., number] = layer
+    np.clip(fields[..., :DISTANCES], -REACH_MM, REACH_MM, out=fields[..., :DISTANCES])
     named = {"neural": neural, "ventral_cortex": ventral, "outer_iliac_cortex": outer}
     return Region(grid, fields, {name: structure_of(mask, grid) for name, mask in named.items()})
 
@@ -129,9 +132,7 @@ def _box(grid: Grid, joint: Joint, frame: PelvicFrame) -> tuple[slice, slice, sl
 def structure_of(mask: Mask, grid: Grid) -> Structure:
     """Voxels of `mask` as points."""
     spacing = grid.spacing_zyx_mm
-    return Structure(
-        grid.to_lps(np.argwhere(mask)), 0.5 * float(spacing.mean()), 0.5 * float(np.linalg.norm(spacing))
-    )
+    return Structure(grid.to_lps(np.argwhere(mask)), 0.5 * float(spacing.mean()), 0.5 * float(np.linalg.norm(spacing)))
 
 
 def _centre_distance(mask: Mask, grid: Grid) -> Field:
@@ -184,7 +185,7 @@ def _normals(solid: Field, where: Mask, grid: Grid) -> Points:
     sigma = WALL_SMOOTHING_MM / grid.spacing_zyx_mm
     smooth = ndi.gaussian_filter(solid, sigma, mode="nearest", truncate=3.0)
     spacing = [float(s) for s in grid.spacing_zyx_mm]
-    slopes = np.stack([g[where] for g in np.gradient(smooth, *spacing)], axis=1)
+    slopes = np.stack([np.gradient(smooth, step, axis=axis)[where] for axis, step in enumerate(spacing)], axis=1)
     normals = slopes.astype(np.float64) @ grid.directions_lps
     unit: Points = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     return unit

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from planner.joint.model import Joint, Third
 from planner.segmentation.model import Bones
 from planner.trajectory.config import Constraints, Score, TrajectoryConfig
-from planner.trajectory.kernel import TERMS, Scene
+from planner.trajectory.kernel import TERMS, Lattice, Scene
 from planner.trajectory.region import Region
 
 __all__ = ["joint_normals", "make_scene", "outer_edge", "with_guard"]
@@ -25,8 +25,11 @@ def make_scene(region: Region, bones: Bones, joint: Joint, config: TrajectoryCon
     frame, thirds = bones.frame, joint.thirds
     normals = joint_normals(joint)[joint.third == Third.MIDDLE]
     return Scene(
-        fields=region.fields,
-        zyx_from_lps=np.ascontiguousarray(np.linalg.inv(region.grid.lps_from_zyx)[:3]),
+        lattice=Lattice(
+            region.fields.reshape(-1),
+            region.grid.shape_zyx,
+            tuple(np.linalg.inv(region.grid.lps_from_zyx)[:3].ravel().tolist()),
+        ),
         axes=np.stack([joint.side.lateral_x * frame.left_lps, frame.posterior_lps, frame.cranial_lps]),
         facing=normals.sum(axis=0) / np.linalg.norm(normals.sum(axis=0)),
         slab=np.array([*thirds.axis_lps, *thirds.bounds_mm[1:3]]),
@@ -41,7 +44,7 @@ def make_scene(region: Region, bones: Bones, joint: Joint, config: TrajectoryCon
 
 
 def with_guard(scene: Scene, config: TrajectoryConfig) -> Scene:
-    """The same with the search's guard held back from the distances that are sampled."""
+    """Copy the scene with the search's guard held back from the distances that are sampled."""
     return scene._replace(limits=_limits(config.constraints, config.score, config.search.guard_mm))
 
 
@@ -87,7 +90,7 @@ def _in_order(weights: Mapping[str, float]) -> Points:
 
 
 def joint_normals(joint: Joint) -> Points:
-    """Unit normal of the mid-surface at each vertex, sacrum to ilium: the mean of its triangles', weighted by area."""
+    """Average the triangles' normals, by area, to a unit normal at each vertex; sacrum to ilium."""
     corners = joint.vertices_lps[joint.faces]
     across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals = np.zeros_like(joint.vertices_lps)

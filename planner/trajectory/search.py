@@ -1,4 +1,4 @@
-"""The search: a coarse grid over centre, direction and size, then a climb in the continuous problem from the best of it.
+"""The search: a coarse grid over centre, direction and size, then climbs in the continuous problem from its best.
 
 Deterministic: no random numbers, and ties go to the earlier trial.
 """
@@ -24,17 +24,23 @@ IN_PLANE_DEG = (-24.0, 42.0)
 """First directions within the joint, from the axial plane to cranial: the tilts allowed and some more, for joints that
 lie askew `[P]`."""
 
-OUT_OF_PLANE_DEG = (-10.0, -5.0, 0.0, 5.0, 10.0)
+OUT_OF_PLANE_DEG = (-8.0, 0.0, 8.0)
 """First directions out of the joint `[P]`."""
 
-FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.1
-"""Steps of the climb, halved whenever no step leads up."""
+FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.07
+"""First and least step of the climb."""
 
-LAST_START_MM = 0.5
+POLISH_STEP_MM = 0.66
 """First step of the last climb, which starts near the top."""
+
+STEP_CUT = 1 / 3
+"""Of the step, when no move leads up."""
 
 STEP_DEG_PER_MM = 2.0
 """Turn that goes with a step."""
+
+LEAST_GAIN = 1e-6
+"""Less is no way up: it is the last bits of a sum."""
 
 POLISHED = 4
 """Best climbs of a round that are climbed again with the safe entry radius in the score."""
@@ -43,26 +49,22 @@ Array = NDArray[np.float64]
 
 Size = tuple[float, float]
 
-NEAR_DIAGONALS = np.array(
+MOVES = np.array(
     [
         [1, 0, 0, 0, 0],
         [0, 1, 0, 0, 0],
         [0, 0, 1, 0, 0],
         [0, 0, 0, 1, 0],
         [0, 0, 0, 0, 1],
-        [1, 1, 0, 0, 0],
-        [1, -1, 0, 0, 0],
         [0, 1, 0, 1, 0],
         [0, 1, 0, -1, 0],
         [0, 0, 1, 0, 1],
         [0, 0, 1, 0, -1],
-        [1, 0, 0, 1, 0],
-        [1, 0, 0, -1, 0],
     ],
     dtype=np.float64,
 )
 """Moves of the climb, each tried both ways: forward, along the joint, out of it, turned in it, turned out of it; and
-pairs of them, for ridges between two constraints."""
+turns about either end instead of the centre, for ridges between two constraints."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +120,7 @@ def _thin(points: Array, scene: Scene, step_mm: float) -> NDArray[np.intp]:
 
 
 def _directions(normal: Array, axes: Array, turns: Array) -> Array:
-    """Unit directions to anterior: turned by `turns` from the axial plane within the tangent plane, then out of it."""
+    """Lay out unit directions to anterior: turned from the axial plane in the tangent plane, then out of it."""
     posterior, cranial = axes[1], axes[2]
     level = np.cross(normal, cranial)
     level *= -np.sign(level @ posterior) / np.linalg.norm(level)
@@ -150,7 +152,7 @@ def are_distinct(pose, other, distinct_mm, distinct_deg):  # type: ignore[no-unt
 
 @njit(cache=True, nogil=True)
 def _is_new(pose, taken, distinct_mm, distinct_deg):  # type: ignore[no-untyped-def]
-    for k in range(len(taken)):
+    for k in range(len(taken)):  # noqa: SIM110 (numba knows no all())
         if not are_distinct(pose, taken[k], distinct_mm, distinct_deg):
             return False
     return True
@@ -172,25 +174,28 @@ def _moved(scene, pose, move, step_mm):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def climb(scene, start, size, taken, distinct, first_step_mm, with_radius):  # type: ignore[no-untyped-def]
-    """Pattern search: best of all moves while one leads up, else half the step. Stays distinct from `taken`."""
+def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyped-def]
+    """Pattern search: every move that leads up is made, and repeated; the step is cut when none does.
+
+    Stays distinct from the poses `taken`. To polish is to start with small steps and to score the safe entry radius.
+    """
     pose = start.copy()
-    best = evaluate(scene, pose, size[0], size[1], with_radius)
-    step = first_step_mm
+    best = evaluate(scene, pose, size[0], size[1], -1.0, polish)
+    step = POLISH_STEP_MM if polish else FIRST_STEP_MM
     while step >= LAST_STEP_MM:
-        top, top_pose = best, pose
-        for k in range(len(NEAR_DIAGONALS)):
-            for sign in (-1.0, 1.0):
-                trial = _moved(scene, pose, NEAR_DIAGONALS[k], sign * step)
+        before = best
+        for k in range(2 * len(MOVES)):
+            sign = 1.0 - 2.0 * (k % 2)
+            while True:
+                trial = _moved(scene, pose, MOVES[k // 2], sign * step)
                 if not _is_new(trial, taken, distinct[0], distinct[1]):
-                    continue
-                value = evaluate(scene, trial, size[0], size[1], with_radius)
-                if value > top + 1e-9:
-                    top, top_pose = value, trial
-        if top > best:
-            best, pose = top, top_pose
-        else:
-            step *= 0.5
+                    break
+                value = evaluate(scene, trial, size[0], size[1], best, polish)
+                if value <= best + LEAST_GAIN:
+                    break
+                pose, best = trial, value
+        if best <= before + LEAST_GAIN:
+            step *= STEP_CUT
     return pose, best
 
 
@@ -203,7 +208,7 @@ def next_best(scene: Scene, trials: Trials, taken: Array, search: Search, size_t
     climbed = []
     for size, values in trials.values.items():
         for start in _starts(trials.poses, values, taken, search):
-            pose, value = climb(scene, start, size, taken, distinct, FIRST_STEP_MM, False)
+            pose, value = climb(scene, start, size, taken, distinct, False)
             climbed.append(Found(pose, size, float(value)))
     ranked = sorted(climbed, key=lambda found: -found.value)
     polished = [_polish(scene, found, taken, distinct) for found in _shortlist(ranked, size_tolerance)]
@@ -223,7 +228,7 @@ def _starts(poses: Array, values: Array, taken: Array, search: Search) -> list[A
 
 
 def _shortlist(ranked: list[Found], tolerance: float) -> list[Found]:
-    """The best of all, and the best of each larger size that nearly reaches it."""
+    """Pick the best of all, and the best of each larger size that nearly reaches it."""
     if not ranked or ranked[0].value < 0:
         return ranked[:1]
     by_size: dict[Size, Found] = {}
@@ -236,12 +241,12 @@ def _shortlist(ranked: list[Found], tolerance: float) -> list[Found]:
 def _polish(scene: Scene, found: Found, taken: Array, distinct: tuple[float, float]) -> Found:
     if found.value < 0:
         return found
-    pose, value = climb(scene, found.pose, found.size, taken, distinct, LAST_START_MM, True)
+    pose, value = climb(scene, found.pose, found.size, taken, distinct, True)
     return Found(pose, found.size, float(value))
 
 
 def _largest(found: list[Found], tolerance: float) -> Found | None:
-    """The largest implant among those that score nearly as well as the best."""
+    """Pick the largest implant among those that score nearly as well as the best."""
     if not found:
         return None
     best = max(entry.value for entry in found)

@@ -1,0 +1,165 @@
+"""The three files of a result folder, and one candidate of them as geometry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from planner.verify.image import Image, read_image, surface_of_cylinder
+
+__all__ = ["HIPS", "SIDES", "Case", "Dowel", "read_case"]
+
+SIDES = ("left", "right")
+"""Keys of the plan's sides."""
+
+SACRUM = 1
+"""Value of the sacrum in ``labels.nii.gz``."""
+
+HIPS = {"left": 2, "right": 3}
+"""Values of the hip bones in ``labels.nii.gz``."""
+
+NEAR_MM = 20.0
+"""Box round an implant in which its surroundings are measured."""
+
+NEURAL_REACH_MM = 40.0
+"""Keep-outs farther from an implant than this are not looked for."""
+
+JOINT_REACH_MM = 45.0
+"""Box round an implant that holds the joint it is in."""
+
+ARTICULAR_GAP_MM = 8.0
+"""Where sacrum and hip bone are nearer than this, there is joint."""
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A plan and the label files beside it."""
+
+    plan: Mapping[str, Any]
+    labels: Image
+    keepout: Image
+
+    @cached_property
+    def centroids(self) -> dict[int, Points]:
+        """Mean place of sacrum and hip bones, LPS."""
+        found = {value: self.labels.values == value for value in (SACRUM, *HIPS.values())}
+        return {value: self.labels.points(mask).mean(axis=0) for value, mask in found.items() if mask.any()}
+
+    @cached_property
+    def joint_points(self) -> dict[str, Points]:
+        """Voxels of the sacrum near each side's hip bone, LPS, round the side's first candidate."""
+        return {
+            side: self._near_hip(side, entry["candidates"][0])
+            for side, entry in self.plan["sides"].items()
+            if entry["candidates"]
+        }
+
+    def _near_hip(self, side: str, claims: Mapping[str, Any]) -> Points:
+        box = self.labels.around(point(claims["implant_tip_lps_mm"])[None], JOINT_REACH_MM)
+        near = box.distance(box.values == HIPS[side]) <= ARTICULAR_GAP_MM
+        return box.points((box.values == SACRUM) & near)
+
+
+@dataclass(frozen=True, eq=False)
+class Dowel:
+    """One candidate as a cylinder among the labels."""
+
+    case: Case
+    side: str
+    claims: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"candidate {self.claims['rank']}"
+
+    @cached_property
+    def entry(self) -> Points:
+        """Centre of the near end face, LPS."""
+        return point(self.claims["implant_entry_lps_mm"])
+
+    @cached_property
+    def tip(self) -> Points:
+        """Centre of the far end face, LPS."""
+        return point(self.claims["implant_tip_lps_mm"])
+
+    @property
+    def centre(self) -> Points:
+        """Middle of the axis, LPS."""
+        return np.asarray((self.entry + self.tip) / 2)
+
+    @property
+    def direction(self) -> Points:
+        """Unit vector from entry to tip."""
+        return np.asarray((self.tip - self.entry) / np.linalg.norm(self.tip - self.entry))
+
+    @property
+    def radius(self) -> float:
+        """Half the claimed diameter."""
+        return float(self.claims["implant"]["diameter_mm"]) / 2
+
+    @cached_property
+    def surface(self) -> Points:
+        """Dense points of its surface."""
+        return surface_of_cylinder(self.entry, self.tip, self.radius)
+
+    @cached_property
+    def bones(self) -> Image:
+        """Labels near it."""
+        return self.case.labels.around(self.surface, NEAR_MM)
+
+    def clearance(self, claim: str) -> Mapping[str, Any]:
+        """Look up a claimed clearance."""
+        found: Mapping[str, Any] = self.claims["clearance"][claim]
+        return found
+
+    @cached_property
+    def neural_centre_distance(self) -> float:
+        """Least distance from its surface to a keep-out voxel's centre, mm; infinite if there is none near."""
+        near = self.case.keepout.around(self.surface, NEURAL_REACH_MM)
+        return least_distance(self.surface, near.points(near.values > 0))
+
+
+def least_distance(surface: Points, points: Points) -> float:
+    """Least distance between two clouds of points, mm; infinite if the second is empty."""
+    if not len(points):
+        return float("inf")
+    return float(np.min(cKDTree(points).query(surface)[0]))
+
+
+def point(values: Any) -> Points:
+    """Three finite numbers as an LPS point.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    found = np.asarray(values, np.float64)
+    if found.shape != (3,) or not np.isfinite(found).all():
+        raise ValueError(f"expected three finite numbers, found {values!r}")
+    return found
+
+
+def read_case(folder: Path) -> Case:
+    """Read plan and labels.
+
+    Raises
+    ------
+    OSError, RuntimeError, ValueError
+        If one of the files is not there or cannot be read.
+    """
+    plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    if not isinstance(plan, dict):
+        raise ValueError("plan.json does not hold an object")
+    return Case(plan, read_image(folder / "labels.nii.gz"), read_image(folder / "keepout.nii.gz"))

@@ -1,0 +1,216 @@
+"""What the planner proposes passes the verification, and every tampering with it is caught."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK
+from conftest import Planned
+
+from planner.labels import Side
+from planner.plan import InputDocument, PlanDocument, describe_side
+from planner.verify import verify_folder
+from planner.volume import LabelMap
+
+Plan = dict[str, Any]
+
+
+def write_labels(path: Path, labels: LabelMap) -> None:
+    image = SimpleITK.GetImageFromArray(labels.values)
+    grid = labels.grid
+    image.SetSpacing(grid.spacing_zyx_mm[::-1].tolist())
+    image.SetOrigin(grid.origin_lps_mm.tolist())
+    image.SetDirection(grid.directions_lps[::-1].T.ravel().tolist())
+    SimpleITK.WriteImage(image, str(path))
+
+
+def write_plan(folder: Path, planned: Planned) -> None:
+    grid = planned.volume.grid
+    document = PlanDocument(
+        input=InputDocument(
+            sha256="0", shape_zyx=grid.shape_zyx, spacing_zyx_mm=tuple(grid.spacing_zyx_mm), complete=True
+        ),
+        findings=[],
+        sides={
+            side.value: describe_side(planned.plans[side], planned.joints[side], planned.keepouts.foramina, {})
+            for side in Side
+        },
+    )
+    folder.mkdir()
+    (folder / "plan.json").write_text(document.to_json())
+    write_labels(folder / "labels.nii.gz", planned.bones.labels)
+    write_labels(folder / "keepout.nii.gz", planned.keepouts.mask)
+
+
+@pytest.fixture(scope="module")
+def clean(planned: Planned, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("verify") / "result"
+    write_plan(folder, planned)
+    return folder
+
+
+@pytest.fixture
+def folder(clean: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(clean, tmp_path / "result"))
+
+
+def failed(folder: Path) -> set[str]:
+    verification = verify_folder(folder)
+    assert verification.passed is not bool(verification.failed)
+    return {check.name for check in verification.failed}
+
+
+def test_a_plan_as_written_passes_every_check(clean: Path) -> None:
+    verification = verify_folder(clean)
+    assert [check for check in verification.checks if not check.passed] == []
+    assert {check.side for check in verification.checks} == {"both", "left", "right"}
+    assert len(verification.checks) > 60
+
+
+def first(plan: Plan, side: str = "left") -> Plan:
+    candidate: Plan = plan["sides"][side]["candidates"][0]
+    return candidate
+
+
+def move(plan: Plan, key: str, millimetres: tuple[float, float, float]) -> None:
+    first(plan)[key] = (np.array(first(plan)[key]) + millimetres).tolist()
+
+
+def move_both(plan: Plan, millimetres: tuple[float, float, float]) -> None:
+    for key in ("implant_entry_lps_mm", "implant_tip_lps_mm"):
+        move(plan, key, millimetres)
+
+
+def swap_sides(plan: Plan) -> None:
+    plan["sides"]["left"], plan["sides"]["right"] = plan["sides"]["right"], plan["sides"]["left"]
+
+
+def claim(plan: Plan, structure: str, **figures: float) -> None:
+    first(plan)["clearance"][structure] |= figures
+
+
+def turn_round(plan: Plan) -> None:
+    one = first(plan)
+    one["implant_entry_lps_mm"], one["implant_tip_lps_mm"] = one["implant_tip_lps_mm"], one["implant_entry_lps_mm"]
+
+
+def repeat_first(plan: Plan) -> None:
+    entry = plan["sides"]["left"]
+    entry["candidates"] = [first(plan), {**first(plan), "rank": 2}]
+
+
+def shift_thirds(plan: Plan) -> None:
+    thirds = plan["sides"]["left"]["joint"]["thirds"]
+    thirds["bounds_mm"] = [bound + 20 for bound in thirds["bounds_mm"]]
+
+
+def forget_foramen(plan: Plan) -> None:
+    plan["sides"]["left"]["foramina"].pop(0)
+
+
+TAMPERED: list[tuple[str, Callable[[Plan], object], str]] = [
+    ("tip moved 4 mm forward", lambda p: move(p, "implant_tip_lps_mm", (0, -4, 0)), "implant-size"),
+    ("tip moved 4 mm across", lambda p: move(p, "implant_tip_lps_mm", (-4, 0, 0)), "neural-clearance"),
+    ("implant moved 6 mm to the midline", lambda p: move_both(p, (-6, 0, 0)), "in-joint"),
+    ("implant moved 12 mm down", lambda p: move_both(p, (0, 0, -12)), "inferior-third"),
+    ("implant moved 15 mm up", lambda p: move_both(p, (0, 0, 15)), "middle-third"),
+    ("implant moved out of the bones", lambda p: move_both(p, (0, 15, 0)), "containment"),
+    ("sides swapped", swap_sides, "side"),
+    ("proven raised above the bound", lambda p: claim(p, "neural", proven_mm=99.0, mm=99.0), "neural-proven"),
+    (
+        "measured raised",
+        lambda p: claim(p, "neural", mm=first(p)["clearance"]["neural"]["mm"] + 0.5),
+        "neural-clearance",
+    ),
+    ("proven above measured", lambda p: claim(p, "ventral_cortex", proven_mm=50.0), "ventral-cortex"),
+    ("cortex claimed nearer than its limit", lambda p: claim(p, "outer_iliac_cortex", mm=4.0), "outer-iliac-cortex"),
+    ("notch claimed farther", lambda p: claim(p, "sciatic_notch", mm=80.0), "sciatic-notch"),
+    ("notice dropped", lambda p: p.pop("notice"), "notice"),
+    ("notice reworded", lambda p: p.update(notice="For clinical use."), "notice"),
+    ("another schema", lambda p: p.update(schema="sacroplan.plan/2"), "schema"),
+    ("a status that is no status", lambda p: p["sides"]["left"].update(status="fine"), "status"),
+    ("no candidates", lambda p: p["sides"]["left"].update(candidates=[]), "candidates"),
+    ("no reason", lambda p: p["sides"]["left"].update(status="unverified", reason=""), "reason"),
+    ("a side gone", lambda p: p["sides"].pop("right"), "sides"),
+    ("entry and tip exchanged", turn_round, "posterior-entry"),
+    ("one candidate twice", repeat_first, "distinct"),
+    ("rank wrong", lambda p: first(p).update(rank=2), "ranks"),
+    ("thirds shifted", shift_thirds, "thirds-place"),
+    ("thirds uneven", lambda p: p["sides"]["left"]["joint"]["thirds"]["bounds_mm"].__setitem__(0, -50), "thirds-even"),
+    ("another third", lambda p: first(p).update(third="superior"), "middle-third"),
+    ("grade lowered", lambda p: first(p).update(grade="amber"), "grade"),
+    ("angle claimed", lambda p: first(p)["angles_deg"].update(cranial_tilt=25.0), "angles"),
+    ("angle beyond its limit", lambda p: first(p)["angles_deg"].update(axial_to_sagittal=45.0), "angle-limits"),
+    ("C-arm turned", lambda p: first(p)["c_arm"]["down_the_implant"].update(orbital_deg=20.0), "c-arm"),
+    ("length claimed", lambda p: first(p)["implant"].update(length_mm=15.0), "implant-size"),
+    ("diameter claimed", lambda p: first(p)["implant"].update(diameter_mm=6.0), "neural-clearance"),
+    ("skin moved", lambda p: move(p, "skin_entry_lps_mm", (3, 0, 0)), "depth-from-skin"),
+    ("shallower than it is long", lambda p: first(p).update(depth_from_bone_mm=5.0), "depth-from-bone"),
+    ("a mouth not found", forget_foramen, "foramina"),
+    ("another grid", lambda p: p["input"].update(shape_zyx=[1, 2, 3]), "input-grid"),
+    ("a key gone", lambda p: first(p).pop("clearance"), "well-formed"),
+    ("not a number", lambda p: first(p).update(implant_tip_lps_mm=[0, 0, None]), "well-formed"),
+]
+
+
+@pytest.mark.parametrize(("tamper", "caught"), [t[1:] for t in TAMPERED], ids=[t[0] for t in TAMPERED])
+def test_tampering_with_the_plan_is_caught(folder: Path, tamper: Callable[[Plan], object], caught: str) -> None:
+    path = folder / "plan.json"
+    plan = json.loads(path.read_text())
+    for entry in plan["sides"].values():
+        del entry["candidates"][1:]  # fewer to check
+    tamper(plan)
+    path.write_text(json.dumps(plan))
+    assert caught in failed(folder)
+
+
+def rewrite(path: Path, change: Callable[[Any], Any]) -> None:
+    image = SimpleITK.ReadImage(str(path))
+    changed = SimpleITK.GetImageFromArray(change(SimpleITK.GetArrayFromImage(image)))
+    changed.CopyInformation(image)
+    SimpleITK.WriteImage(changed, str(path))
+
+
+def exchange_hips(labels: Any) -> Any:
+    return np.array([0, 1, 3, 2], np.uint8)[labels]
+
+
+def test_labels_with_the_hips_exchanged_are_caught(folder: Path) -> None:
+    rewrite(folder / "labels.nii.gz", exchange_hips)
+    assert {"laterality", "side"} <= failed(folder)
+
+
+def test_bone_taken_away_is_caught(folder: Path) -> None:
+    rewrite(folder / "labels.nii.gz", lambda labels: np.where(labels == 2, 0, labels).astype(np.uint8))
+    assert "containment" in failed(folder)
+
+
+def test_keepouts_erased_are_caught(folder: Path) -> None:
+    rewrite(folder / "keepout.nii.gz", np.zeros_like)
+    assert {"neural-clearance", "foramen-voxels"} <= failed(folder)
+
+
+def test_keepouts_that_grow_to_the_implant_are_caught(folder: Path, planned: Planned) -> None:
+    centre = planned.volume.grid.to_index(planned.plans[Side.LEFT].candidates[0].implant_tip_lps)
+    z, y, x = np.rint(centre).astype(int)
+
+    def grow(keepout: Any) -> Any:
+        keepout[z - 6 : z + 6, y, x] = 1
+        return keepout
+
+    rewrite(folder / "keepout.nii.gz", grow)
+    assert {"neural-clearance", "neural-proven", "neural-limit", "grade"} <= failed(folder)
+
+
+@pytest.mark.parametrize("name", ["plan.json", "labels.nii.gz", "keepout.nii.gz"])
+def test_a_file_that_is_gone_or_damaged_fails_without_an_error(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"{")
+    assert failed(folder) == {"files"}
+    (folder / name).unlink()
+    assert failed(folder) == {"files"}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from planner.figures import palette
 from planner.figures.model import FigureCase
-from planner.figures.page import Page
+from planner.figures.page import Heading, Page
 from planner.figures.panel import CASING, letters, scale_bar
 from planner.figures.planes import Plane
 from planner.figures.render import Relief, cast_bones, cast_cylinder, shade
@@ -20,6 +20,9 @@ from planner.joint.model import Zone
 from planner.labels import Side
 
 __all__ = ["draw_cover"]
+
+WIDEST_IN = 9.5
+"""Of the picture [P]."""
 
 PIXEL_MM = 0.7
 """Of the picture [P]."""
@@ -42,9 +45,10 @@ Vector = NDArray[np.float64]
 def draw_cover(case: FigureCase, folder: Path) -> Path:
     """Draw bones, articular zones and implants from behind, in the pelvic frame."""
     plane, depth = posterior_plane(case)
-    width = 6.4 * plane.half_mm[0] / plane.half_mm[1]
+    shape = plane.half_mm[0] / plane.half_mm[1]
+    width = min(6.4 * shape, WIDEST_IN)
     told = [f"{side.value.capitalize()}: {summary(case, side)}" for side in Side]
-    page = Page("Posterior view of the pelvis with the proposed implants", told, (width,), 6.4)
+    page = Page(Heading("The pelvis from behind", "", told), (width,), width / shape)
     relief = cast_bones(case.bones.labels, plane, depth)
     picture = _colour(relief, plane)
     picture = _with_joints(picture, case, plane)
@@ -117,8 +121,7 @@ def _dress(axes: Axes, case: FigureCase, plane: Plane) -> None:
     scale_bar(axes, plane.half_mm)
     for side in Side:
         x, y, _ = plane.to_plane(case.focus_lps(side)[None, :])[0]
-        best = case.best(side)
-        word = f"{side.value.upper()}\n{best.grade}" if best else f"{side.value.upper()}\nno implant"
+        word = f"{side.value.upper()}\n{_state(case, side)}"
         outward = -side.lateral_x  # seen from behind, the patient's left is the picture's left
         line = {"arrowstyle": "-", "color": "#FFFFFF", "lw": 0.9}
         axes.annotate(
@@ -133,3 +136,10 @@ def _dress(axes: Axes, case: FigureCase, plane: Plane) -> None:
             path_effects=CASING,
             arrowprops=line,
         )
+
+
+def _state(case: FigureCase, side: Side) -> str:
+    best = case.best(side)
+    if best is None:
+        return "no implant"
+    return best.grade if case.plans[side].status == "planned" else "not verified"

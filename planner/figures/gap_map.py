@@ -16,7 +16,7 @@ from planner.figures.model import Cylinder, FigureCase
 from planner.figures.page import Page
 from planner.figures.panel import letters, scale_bar
 from planner.figures.planes import Plane
-from planner.figures.words import lines, title
+from planner.figures.words import heading
 from planner.joint.model import Joint, Zone
 from planner.labels import Side
 
@@ -37,9 +37,7 @@ def draw_gap_map(case: FigureCase, side: Side, joint: Joint, folder: Path) -> Pa
     """Draw the mid-surface from the patient's own side, so that cranial is up."""
     plane = lateral_plane(case, joint)
     shape = 4.4 * min(1.6, plane.half_mm[0] / plane.half_mm[1]), 4.4
-    page = Page(
-        title(case, side, "joint gap, seen from the side"), lines(case, side), (max(shape[0], 5.4), 0.22, 1.6), shape[1]
-    )
+    page = Page(heading(case, side, "gap, seen from the side"), (max(shape[0], 5.4), 0.22, 1.6), shape[1])
     axes, bar, aside = page.axes
     flat = plane.to_plane(joint.vertices_lps)
     colours = axes.tripcolor(

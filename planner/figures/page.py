@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,13 +18,16 @@ from planner import NOTICE
 from planner.figures import palette
 from planner.labels import Label
 
-__all__ = ["Page"]
+__all__ = ["Heading", "Page"]
 
 DPI = 110
 """Enough for a screen and half a page of print [P]."""
 
-TITLE_IN, LINE_IN, FOOT_IN, GAP_IN = 0.46, 0.165, 0.62, 0.28
-"""Heights of title, of a line of text, of legend and notice, and the space between panels, inches [P]."""
+TITLE_IN, LINE_IN, FOOT_IN, GAP_IN = 0.68, 0.165, 0.8, 0.28
+"""Heights of title and state, of a line of text, of legend and notice, and the space between panels, inches [P]."""
+
+LEGEND_IN = 1.55
+"""Width of a legend's entry, inches: narrower pages have a legend of two rows."""
 
 COLUMNS_PER_IN = 15.0
 """Letters of the text that fit in an inch."""
@@ -31,18 +36,37 @@ COMPRESSION = 3
 """PNG level: half the time of the default for a tenth more bytes [P]."""
 
 
+@dataclass(frozen=True)
+class Heading:
+    """What stands above the panels.
+
+    Attributes
+    ----------
+    title : str
+        Side and picture.
+    state : str
+        Whether there is a plan, and its grade; may be empty.
+    lines : sequence of str
+        Numbers, or why there is no plan.
+    """
+
+    title: str
+    state: str
+    lines: Sequence[str]
+
+
 class Page:
     """One figure with panels in a row."""
 
-    def __init__(self, title: str, lines: Sequence[str], widths_in: Sequence[float], height_in: float) -> None:
+    def __init__(self, heading: Heading, widths_in: Sequence[float], height_in: float) -> None:
         self.width = sum(widths_in) + GAP_IN * (len(widths_in) + 1)
         columns = int((self.width - 2 * GAP_IN) * COLUMNS_PER_IN)
-        told = [part for line in lines for part in textwrap.wrap(line, columns)]
+        told = [part for line in heading.lines for part in textwrap.wrap(line, columns)]
         self.height = TITLE_IN + LINE_IN * len(told) + height_in + FOOT_IN
         self.figure = Figure(figsize=(self.width, self.height), dpi=DPI, facecolor=palette.PAPER)
         FigureCanvasAgg(self.figure)
         self.axes = self._panels(widths_in, height_in)
-        self._head(title, told)
+        self._head(heading, told)
 
     def _panels(self, widths_in: Sequence[float], height_in: float) -> list[Axes]:
         axes, left = [], GAP_IN
@@ -52,11 +76,15 @@ class Page:
             left += width + GAP_IN
         return axes
 
-    def _head(self, title: str, told: Sequence[str]) -> None:
-        top, left = 1 - 0.1 / self.height, GAP_IN / self.width
-        self.figure.text(left, top, title, size=13, weight="bold", color=palette.INK, va="top")
-        place = top - 0.26 / self.height
-        self.figure.text(left, place, "\n".join(told), size=8.5, color=palette.INK, va="top", linespacing=1.3)
+    def _head(self, heading: Heading, told: Sequence[str]) -> None:
+        left = GAP_IN / self.width
+        self._write(left, 0.1, heading.title, size=13, weight="bold")
+        self._write(left, 0.36, heading.state, size=10.5, weight="bold")
+        self._write(left, 0.58 if heading.state else 0.36, "\n".join(told), size=8.5)
+
+    def _write(self, left: float, below_top_in: float, text: str, **font: Any) -> None:
+        place = 1 - below_top_in / self.height
+        self.figure.text(left, place, text, color=palette.INK, va="top", linespacing=1.3, **font)
 
     def legend(self, labels: Sequence[Label], extra: Sequence[str]) -> None:
         """Explain the colours used, below the panels."""
@@ -69,7 +97,7 @@ class Page:
             handles=handles,
             loc="lower left",
             bbox_to_anchor=(GAP_IN / self.width, 0.2 / self.height),
-            ncols=len(handles),
+            ncols=min(len(handles), int(self.width / LEGEND_IN)),
             fontsize=8,
             frameon=True,
             facecolor="#3A3A3A",

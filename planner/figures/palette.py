@@ -61,8 +61,8 @@ STATUS_WORDS = {
 }
 
 GRADE_WORDS = {
-    "green": "green: every clearance at least 5 mm",
-    "amber": "amber: smallest clearance 3 to 5 mm",
+    "green": "green (every clearance at least 5 mm)",
+    "amber": "amber (smallest clearance 3 to 5 mm)",
 }
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.figures.model import Cylinder, FigureCase
-from planner.figures.page import Page
+from planner.figures.page import Heading, Page
 from planner.figures.panel import WINDOW_WORDS, draw_plane, draw_ring
 from planner.figures.planes import Plane
-from planner.figures.words import lines, summary, title
+from planner.figures.words import heading, summary
 from planner.labels import Label, Side
 
 __all__ = ["RING_MM", "draw_along", "draw_axial", "draw_down", "draw_overview"]
@@ -42,7 +42,7 @@ Vector = NDArray[np.float64]
 
 
 def _page(case: FigureCase, side: Side, picture: str, widths_in: tuple[float, ...], height_in: float) -> Page:
-    page = Page(title(case, side, picture), lines(case, side), widths_in, height_in)
+    page = Page(heading(case, side, picture), widths_in, height_in)
     present = set(np.unique(case.bones.labels.values[::4, ::4, ::4]).tolist())
     extra = ["articular", "ligamentous", "keepout", *(["implant"] if case.best(side) else [])]
     page.legend([label for label in BONES_SHOWN if label in present], extra)
@@ -61,7 +61,10 @@ def draw_axial(case: FigureCase, side: Side, folder: Path) -> Path:
         plane = Plane(focus + offset * CRANIAL, LEFT, -POSTERIOR, (ZOOM_HALF_MM, ZOOM_HALF_MM))
         where = f"{abs(offset):.1f} mm {'above' if offset > 0 else 'below'}" if offset else "through the middle"
         draw_plane(axes, case, plane, f"axial, {where}")
-    return page.save(folder / f"{side}_axial.png", f"{WINDOW_WORDS}. Seen from the feet: R is the patient's right.")
+    return page.save(
+        folder / f"{side}_axial.png",
+        f"{WINDOW_WORDS}. Seen from the feet: R is the patient's right. Black: outside the scan.",
+    )
 
 
 def _middle_x(case: FigureCase) -> float:
@@ -116,9 +119,8 @@ def draw_down(case: FigureCase, side: Side, implant: Cylinder, folder: Path) -> 
 
 def draw_overview(case: FigureCase, folder: Path) -> Path:
     """Draw a coronal slice through both joints and a sagittal slice through each."""
-    heading = "Overview: coronal and sagittal slices"
     told = [f"{side.value.capitalize()}: {summary(case, side)}" for side in Side]
-    page = Page(heading, told, (5.6, 4.0, 4.0), 4.0)
+    page = Page(Heading("Overview: coronal and sagittal slices", "", told), (5.6, 4.0, 4.0), 4.0)
     present = set(np.unique(case.bones.labels.values[::4, ::4, ::4]).tolist())
     shown = [label for label in Label if label in present and label != Label.BACKGROUND]
     page.legend(shown, ["articular", "ligamentous", "keepout", *(["implant"] if case.implants() else [])])
@@ -129,4 +131,4 @@ def draw_overview(case: FigureCase, folder: Path) -> Path:
     for axes, (side, focus) in zip(page.axes[1:], foci.items(), strict=True):
         plane = Plane(focus, POSTERIOR, CRANIAL, (70.0, 70.0), 0.5)
         draw_plane(axes, case, plane, f"sagittal, {side} joint")
-    return page.save(folder / "overview.png", f"{WINDOW_WORDS}. R is the patient's right.")
+    return page.save(folder / "overview.png", f"{WINDOW_WORDS}. R is the patient's right. Black: outside the scan.")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from planner.figures.model import FigureCase
+from planner.figures.page import Heading
 from planner.figures.palette import grade_words, status_words
 from planner.labels import Side
 from planner.trajectory.model import Candidate
 
-__all__ = ["lines", "summary", "title"]
+__all__ = ["heading", "lines", "summary"]
 
 CLEARANCE_WORDS = {
     "neural": "canal and foramina",
@@ -21,12 +22,12 @@ CLEARANCE_WORDS = {
 """Order and names of the clearances shown."""
 
 
-def title(case: FigureCase, side: Side, picture: str) -> str:
-    """Name the side, the picture, and the state of the plan."""
+def heading(case: FigureCase, side: Side, picture: str) -> Heading:
+    """Name the side and the picture, the state of the plan, and its numbers or the reason why there is none."""
     best = case.best(side)
-    state = status_words(case.plans.get(side))
-    grade = f" ({best.grade})" if best else ""
-    return f"{side.value.upper()} sacroiliac joint: {picture} | {state}{grade}"
+    grade = f", {grade_words(best.grade)}" if best else ""
+    state = status_words(case.plans.get(side)) + grade
+    return Heading(f"{side.value.upper()} sacroiliac joint: {picture}", state[0].upper() + state[1:], lines(case, side))
 
 
 def summary(case: FigureCase, side: Side) -> str:
@@ -36,7 +37,7 @@ def summary(case: FigureCase, side: Side) -> str:
         return f"{status_words(plan)}. {plan.reason if plan else ''}".strip()
     neural = f", {best.clearances['neural'].mm:.1f} mm from canal and foramina" if "neural" in best.clearances else ""
     size = f"{best.implant_id} {best.diameter_mm:g} x {best.length_mm:g} mm, {best.third} third"
-    return f"{status_words(plan)} ({best.grade}): {size}{neural}. {plan.reason}".strip()
+    return f"{status_words(plan)}, {best.grade}: {size}{neural}. {plan.reason}".strip()
 
 
 def lines(case: FigureCase, side: Side) -> list[str]:
@@ -56,7 +57,7 @@ def _implant_line(best: Candidate) -> str:
         f"{100 * best.articular_share:.0f} % in the articular zone; "
         f"tip {best.depth_from_bone_mm:.0f} mm from the bone's surface{depth}; "
         f"{best.axial_to_sagittal_deg:.0f} deg to the sagittal plane, {best.cranial_tilt_deg:+.0f} deg cranial; "
-        f"score {best.score:.2f}, {grade_words(best.grade)}."
+        f"score {best.score:.2f}."
     )
 
 

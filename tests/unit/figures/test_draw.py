@@ -15,7 +15,7 @@ from planner.figures.gap_map import footprint, lateral_plane
 from planner.figures.model import Cylinder
 from planner.figures.planes import Plane, compass
 from planner.figures.sections import across_joint
-from planner.figures.words import lines, summary, title
+from planner.figures.words import heading, lines, summary
 from planner.labels import Side
 from planner.trajectory.model import SidePlan
 
@@ -107,7 +107,7 @@ def test_a_side_without_a_path_shows_the_anatomy_and_the_reason(
     drawn, words = draw_and_read(make_case(plans), tmp_path)
     names = ["cover", "overview", *(f"{side}_{name}" for side in Side for name in ("axial", "gap_map"))]
     assert [path.stem for path in drawn] == names
-    assert any("NO SAFE PATH" in word for word, _ in words["left_axial"])
+    assert ("NO SAFE PATH") in [word for word, _ in words["left_axial"]]
     assert any(reason in word for word, _ in words["left_axial"])
     assert any("The scan cuts the joint off." in word for word, _ in words["cover"])
 
@@ -143,7 +143,9 @@ def test_the_direction_across_the_joint(case: FigureCase, side: Side) -> None:
 
 
 def test_words_say_side_state_numbers_and_reason(make_case: Callable[..., FigureCase], case: FigureCase) -> None:
-    assert title(case, Side.LEFT, "axial slices") == "LEFT sacroiliac joint: axial slices | plan proposed (amber)"
+    above = heading(case, Side.LEFT, "axial slices")
+    assert above.title == "LEFT sacroiliac joint: axial slices"
+    assert above.state == "Plan proposed, amber (smallest clearance 3 to 5 mm)"
     told = " ".join(lines(case, Side.LEFT))
     for part in (
         "8 x 20 mm",
@@ -158,7 +160,7 @@ def test_words_say_side_state_numbers_and_reason(make_case: Callable[..., Figure
         Side.LEFT: SidePlan(Side.LEFT, "unverified", "S3 dorsal was not found.", case.plans[Side.LEFT].candidates, {})
     }
     unverified = make_case(plans)
-    assert "NOT VERIFIED" in title(unverified, Side.LEFT, "x")
+    assert "NOT VERIFIED" in heading(unverified, Side.LEFT, "x").state
     assert lines(unverified, Side.LEFT)[-1] == "Not verified: S3 dorsal was not found."
     assert summary(unverified, Side.RIGHT) == "not planned."
     assert "2.0 mm" in lines(unverified, Side.RIGHT)[1]

@@ -167,9 +167,8 @@ def _without_geometry(slices: Sequence[Slice]) -> Flaw | None:
     for item in slices:
         missing = _missing_attribute(item)
         if missing is not None:
-            what = (
-                f"{item.label}: found {missing}, expected an image with a position, an orientation and a spacing in mm."
-            )
+            expected = "an image with a position, an orientation and a spacing in mm"
+            what = f"{item.label}: found {missing}, expected {expected}."
             return Flaw("no geometry", GeometryError(what, "Export the original images again."))
     return None
 

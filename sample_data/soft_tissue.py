@@ -34,6 +34,9 @@ AIR_HU, FAT_HU, MUSCLE_HU = -1000.0, -102.0, 56.0
 HIP_LAYERS_MM = (12.0, 27.0, 44.0)
 """Distance from the hip bone of the fat planes between the gluteal muscles. [P]"""
 
+BONE_TO_SKIN_MM = 14.0
+"""The body's outline gives way to a wide pelvis so that at least this much covers it. [P]"""
+
 DERMIS_MM, DERMIS_HU = 1.6, 10.0
 """Skin."""
 
@@ -133,8 +136,9 @@ class SoftTissue:
 def build_soft_tissue(scene: Scene) -> SoftTissue:
     """Sample the large shapes for a scene."""
     p = _lattice_points()
-    hips = _far_distance(scene, p) + np.float32(GLUTEAL_END_SLOPE) * np.maximum(GLUTEAL_END_MM - p.z, 0)
-    skin = _skin(p)
+    bone = _far_distance(scene, p)
+    hips = bone + np.float32(GLUTEAL_END_SLOPE) * np.maximum(GLUTEAL_END_MM - p.z, 0)
+    skin = smooth_union(_skin(p), bone - np.float32(BONE_TO_SKIN_MM), 8.0)
     lean = skin + _fat_thickness(p)
     psoas = capsules(Points(np.abs(p.x), p.y, p.z), PSOAS)
     erector = capsules(Points(np.abs(p.x), p.y, p.z), ERECTOR)

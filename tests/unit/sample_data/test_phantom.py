@@ -8,7 +8,9 @@ import pytest
 
 from planner.joint.model import Zone
 from planner.labels import SACRAL_LEVELS, Keepout, Label, Side, foramen_value
+from sample_data.closed_forms import Points, coverage
 from sample_data.phantom import Phantom, PhantomSpec, make_phantom
+from sample_data.skeleton import JointSpec, build_skeleton
 
 JOINT_VIEW = {"spacing_zyx_mm": (1.0, 0.8, 0.8), "size_yx_mm": (150.0, 160.0), "z_range_mm": (-15.0, 60.0)}
 """A small field of view that holds both joints at the demo's fineness."""
@@ -182,3 +184,28 @@ def test_the_pelvic_frame_is_the_shape_models(phantom: Phantom) -> None:
     mean = model.landmarks_on(model.mean)
     for name in ("left_psis", "right_asis", "promontory"):
         assert np.linalg.norm(phantom.landmarks_lps[name] - phantom.frame.to_lps(mean[name])) < 4.0
+
+
+def test_partial_volume_is_right_to_a_tenth_of_a_voxel() -> None:
+    """Coverage from the distance at a voxel's centre against the mean of 6 x 6 x 6 samples within it."""
+    skeleton = build_skeleton(JointSpec())
+    step, fine = 1.0, 6
+    inner = (np.arange(fine) + 0.5) / fine - 0.5
+    centres = np.random.default_rng(5).uniform((-60, -10, -30), (60, 75, 55), (40000, 3))
+    near = np.abs(skeleton.sacrum(Points.of(centres))) < 1.0
+    centres = centres[near][:1500]
+    offsets = np.stack(np.meshgrid(inner, inner, inner), axis=-1).reshape(-1, 3) * step
+    filled = (skeleton.sacrum(Points.of(centres[:, None] + offsets)) < 0).mean(axis=1)
+    error = coverage(skeleton.sacrum(Points.of(centres)), step) - filled
+    assert abs(error.mean()) < 0.02
+    assert np.sqrt((error**2).mean()) < 0.1
+
+
+def test_a_wide_pelvis_stays_under_the_skin() -> None:
+    wide = make_phantom(
+        PhantomSpec(spacing_zyx_mm=(4.0, 3.0, 3.0), shape_coefficients=(2.5, -1.5, 1.5), symmetric=False, noise_hu=0.0)
+    )
+    air = (wide.volume.hu < -700).astype(np.uint8)
+    outside = edt.edt(1 - air, anisotropy=tuple(wide.volume.grid.spacing_zyx_mm), black_border=False)
+    hips = np.isin(wide.labels.values, (Label.LEFT_HIP, Label.RIGHT_HIP))
+    assert outside[hips].min() > 6

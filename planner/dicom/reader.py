@@ -14,8 +14,8 @@ from planner.dicom.geometry import DUPLICATE_MM, Flaw, Stack
 from planner.dicom.headers import Slice, as_uid, read_instance
 from planner.dicom.pixels import read_frames
 from planner.dicom.resampling import resample_stack
-from planner.dicom.score import SeriesReport, Verdict, judge, kernel_name
-from planner.dicom.series import Series, group_slices
+from planner.dicom.score import Verdict, judge, kernel_name
+from planner.dicom.series import Series, SeriesReport, group_slices
 from planner.dicom.sources import Source, open_source
 from planner.errors import GeometryError, NoSeriesError, UnreadableFileError
 from planner.findings import Finding, Level

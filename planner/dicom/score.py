@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from planner.dicom.series import Series, extent_mm
 
-__all__ = ["CRITERIA", "Criterion", "SeriesReport", "Verdict", "judge", "kernel_name"]
+__all__ = ["CRITERIA", "Criterion", "Verdict", "judge", "kernel_name"]
 
 THIN_MM, THICK_MM = 1.0, 5.0
 """Slice distance or thickness that scores 1, and 0 [P]; clinical limit 1.25 mm for navigation."""
@@ -53,37 +53,6 @@ class Verdict:
     """A series' score (0-1) and the reasons for it, in words."""
 
     score: float
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class SeriesReport:
-    """One line of ``sacroplan series``; holds no identifier.
-
-    Attributes
-    ----------
-    key : str
-        Short hash of the series.
-    number : int or None
-        SeriesNumber.
-    modality : str
-        DICOM modality, for other files their format.
-    slices : int
-        Number of images.
-    score : float
-        0-1; see `CRITERIA`.
-    chosen : bool
-        Whether `read_scan` reads this one.
-    reasons : tuple of str
-        What bars it, or what made the score.
-    """
-
-    key: str
-    number: int | None
-    modality: str
-    slices: int
-    score: float
-    chosen: bool
     reasons: tuple[str, ...]
 
 

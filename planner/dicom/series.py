@@ -15,7 +15,7 @@ from planner.dicom.headers import CT_CLASSES, Slice, as_uid
 from planner.dicom.pixels import can_decode
 from planner.errors import NoSeriesError, NotHounsfieldError, UnreadableFileError
 
-__all__ = ["Series", "group_slices"]
+__all__ = ["Series", "SeriesReport", "extent_mm", "group_slices"]
 
 KEY_LENGTH = 8
 """Hexadecimal digits of a series' short hash."""
@@ -70,6 +70,37 @@ class Series:
     def bar(self, *, resample: bool) -> Flaw | None:
         """Return what keeps the series from being read, or None."""
         return next((flaw for flaw in self.bars if not (resample and flaw.resampling_helps)), None)
+
+
+@dataclass(frozen=True)
+class SeriesReport:
+    """One line of ``sacroplan series``; holds no identifier.
+
+    Attributes
+    ----------
+    key : str
+        Short hash of the series.
+    number : int or None
+        SeriesNumber.
+    modality : str
+        DICOM modality, for other files their format.
+    slices : int
+        Number of images.
+    score : float
+        0-1; see `planner.dicom.score`.
+    chosen : bool
+        Whether `read_scan` reads this one.
+    reasons : tuple of str
+        What bars it, or what made the score.
+    """
+
+    key: str
+    number: int | None
+    modality: str
+    slices: int
+    score: float
+    chosen: bool
+    reasons: tuple[str, ...]
 
 
 def group_slices(slices: Iterable[Slice]) -> list[Series]:

@@ -32,6 +32,8 @@ FLOAT32_ORIGIN_DECIMALS, FLOAT32_STEP_DECIMALS = 3, 6
 
 Rounding takes back what a file loses, so that a flipped file has the same canonical grid.
 """
+LPS_SPACE = "left-posterior-superior"
+"""What ITK calls the space of an NRRD that it turned to LPS."""
 MAX_STORED = 32767
 """Values above int16 are no Hounsfield units but wrapped or scaled numbers."""
 
@@ -121,10 +123,11 @@ def _read_image(path: Path) -> tuple[NDArray[Any], Grid]:
 
 
 def _load(path: Path) -> Any:
-    """Read one 3-D volume; a fourth axis of length 1 is dropped."""
+    """Read one 3-D volume in a known place; a fourth axis of length 1 is dropped."""
     reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]  # generated code
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
+    _check_space(reader, path)
     size = list(reader.GetSize())
     if len(size) < 3 or min(size[:3]) < 2 or any(n != 1 for n in size[3:]) or reader.GetNumberOfComponents() != 1:
         shape = " x ".join(map(str, size))
@@ -136,6 +139,19 @@ def _load(path: Path) -> Any:
     if len(size) > 3:
         reader.SetExtractSize([*size[:3], *(0 for _ in size[3:])])
     return reader.Execute()
+
+
+def _check_space(reader: Any, path: Path) -> None:
+    """Refuse an NRRD in no patient space; ITK turns every other one to LPS and says so."""
+    if image_format(path) != "NRRD":
+        return
+    space = reader.GetMetaData("NRRD_space") if reader.HasMetaDataKey("NRRD_space") else "none"
+    if space != LPS_SPACE:
+        raise GeometryError(
+            f"{path.name}: found space {space}, expected a patient space such as {LPS_SPACE}: "
+            "left and right cannot be told.",
+            CONVERT,
+        )
 
 
 def _grid(image: Any, file: str) -> Grid:

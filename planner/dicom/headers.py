@@ -45,6 +45,17 @@ TAGS = [
 
 HINTS = ("BodyPartExamined", "ProtocolName", "SeriesDescription", "StudyDescription")
 """Elements in which a body part may be named."""
+LOSSY_SYNTAXES = {
+    "1.2.840.10008.1.2.4.50",
+    "1.2.840.10008.1.2.4.51",
+    "1.2.840.10008.1.2.4.81",
+    "1.2.840.10008.1.2.4.91",
+    "1.2.840.10008.1.2.4.203",
+}
+"""Transfer syntaxes that may lose detail: JPEG baseline and extended, JPEG-LS near-lossless, JPEG 2000, HTJ2K.
+
+Each may also keep it; LossyImageCompression 00 says so.
+"""
 PREAMBLE_BYTES = 128
 """Bytes before the magic word ``DICM`` (PS3.10 7.1)."""
 LARGEST = 1e9
@@ -180,6 +191,7 @@ def _is_bare(stream: BinaryIO) -> bool:
 def _instance(ds: Dataset, file: str, offset: int) -> Instance:
     who = f"{ds.get('PatientID', '')}|{ds.get('PatientName', '')}"
     meta = getattr(ds, "file_meta", Dataset())
+    syntax = str(meta.get("TransferSyntaxUID", ImplicitVRLittleEndian))
     signed = int(ds.get("PixelRepresentation", 0) or 0) == 1
     allocated = int(ds.get("BitsAllocated", 0) or 0)
     stored = int(ds.get("BitsStored", allocated) or allocated)
@@ -190,7 +202,7 @@ def _instance(ds: Dataset, file: str, offset: int) -> Instance:
         patient=hashlib.sha256(who.encode()).hexdigest(),
         modality=_text(ds, "Modality"),
         image_type=_words(ds, "ImageType"),
-        transfer_syntax=str(meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)),
+        transfer_syntax=syntax,
         rows=int(ds.Rows or 0),
         columns=int(ds.get("Columns", 0) or 0),
         frames=max(int(ds.get("NumberOfFrames", 1) or 1), 1),
@@ -202,11 +214,15 @@ def _instance(ds: Dataset, file: str, offset: int) -> Instance:
         padding=_padding(ds, stored, signed),
         kernel=_text(ds, "ConvolutionKernel"),
         patient_position=_text(ds, "PatientPosition"),
-        lossy=_text(ds, "LossyImageCompression") == "01",
+        lossy=_is_lossy(_text(ds, "LossyImageCompression"), syntax),
         number=_integer(ds, "SeriesNumber"),
         hints=" ".join(_text(ds, keyword).upper() for keyword in HINTS),
         pixel_offset=offset,
     )
+
+
+def _is_lossy(flag: str, transfer_syntax: str) -> bool:
+    return flag == "01" or (flag != "00" and transfer_syntax in LOSSY_SYNTAXES)
 
 
 def _slices(ds: Dataset, instance: Instance) -> Iterator[Slice]:

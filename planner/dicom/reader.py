@@ -24,15 +24,6 @@ from planner.volume import Volume
 
 __all__ = ["DicomScan", "list_dicom", "read_dicom"]
 
-LOSSY_SYNTAXES = {
-    "1.2.840.10008.1.2.4.50",
-    "1.2.840.10008.1.2.4.51",
-    "1.2.840.10008.1.2.4.81",
-    "1.2.840.10008.1.2.4.91",
-    "1.2.840.10008.1.2.4.203",
-}
-"""Transfer syntaxes that may lose detail: JPEG baseline and extended, JPEG-LS near-lossless, JPEG 2000, HTJ2K."""
-
 
 @dataclass(frozen=True, eq=False)
 class DicomScan:
@@ -112,7 +103,7 @@ def _take_stock(source: Source, path: Path, *, resample: bool) -> _Inventory:
         raise NoSeriesError(
             f"{path.name}: found {len(names)} files, none of them a whole DICOM image ({len(damaged)} damaged), "
             "expected a CT series.",
-            "Give the folder or zip that holds the CT images.",
+            "Give the folder or zip that holds the CT images, or one image file (.nii.gz, .nrrd, .mha).",
         )
     return _Inventory(tuple(sorted(ranked, key=lambda item: item.rank)), tuple(damaged))
 
@@ -197,7 +188,7 @@ def _input_findings(inventory: _Inventory) -> Iterator[Finding]:
     if len(patients) > 1:
         message = f"The input holds CT of {len(patients)} patients, expected 1: check that this is the right one."
         yield Finding("several-patients", Level.REVIEW_ONLY, "both", message)
-    if _is_lossy(inventory.best.series):
+    if any(s.instance.lossy for s in inventory.best.series.slices):
         message = "The images were compressed with loss: fine detail at the joint faces may be changed."
         yield Finding("lossy-compression", Level.WARN, "both", message)
     better = [r for r in inventory.ranked if r.bar and r.verdict.score > inventory.best.verdict.score]
@@ -208,10 +199,6 @@ def _input_findings(inventory: _Inventory) -> Iterator[Finding]:
     if inventory.damaged:
         message = f"{len(inventory.damaged)} damaged CT files in other folders of the input were left out."
         yield Finding("damaged-files", Level.WARN, "both", message)
-
-
-def _is_lossy(series: Series) -> bool:
-    return any(s.instance.lossy or s.instance.transfer_syntax in LOSSY_SYNTAXES for s in series.slices)
 
 
 def _describe(best: _Ranked, stack: Stack, *, resampled: bool) -> dict[str, Any]:

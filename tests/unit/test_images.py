@@ -273,6 +273,28 @@ def test_a_nifti_header_of_any_bits_gives_no_warning(plain):
         read_volume(plain)
 
 
+def write_nrrd(path, hu: np.ndarray, space: str) -> None:
+    """The axes of the array along x, y, z of `space`, as other programs write them."""
+    lines = ["NRRD0004", "type: short", "dimension: 3", space, "sizes: 6 5 4", "endian: little", "encoding: raw"]
+    lines += ["space directions: (0.5,0,0) (0,0.75,0) (0,0,1.25)", "space origin: (10,20,30)"]
+    path.write_bytes("\n".join(lines).encode() + b"\n\n" + hu.astype("<i2").tobytes())
+
+
+def test_an_nrrd_in_ras_is_turned_to_lps(tmp_path):
+    hu = body(GRID.shape_zyx)
+    write_nrrd(tmp_path / "ct.nrrd", hu, "space: right-anterior-superior")
+    volume, _ = read_volume(tmp_path / "ct.nrrd")
+    np.testing.assert_array_equal(volume.hu, hu)
+    np.testing.assert_allclose(volume.grid.to_lps([(0, 0, 0), (0, 0, 2)]), [(-10, -20, 30), (-11, -20, 30)])
+
+
+@pytest.mark.parametrize("space", ["space dimension: 3", "space: scanner-xyz"])
+def test_an_nrrd_in_no_patient_space_is_refused(tmp_path, space):
+    write_nrrd(tmp_path / "ct.nrrd", body(GRID.shape_zyx), space)
+    with pytest.raises(GeometryError, match=r"ct\.nrrd: found space .* expected .* left and right cannot be told"):
+        read_volume(tmp_path / "ct.nrrd")
+
+
 def test_gzip_in_several_members_is_one_file(tmp_path):
     hu = body(GRID.shape_zyx)
     write_volume(tmp_path / "ct.nii.gz", Volume(hu, GRID))

@@ -28,8 +28,14 @@ FORWARD_MM, BACKWARD_MM = 45.0, 55.0
 OVERLAP_MM = 10.0
 """The tail begins this far above the shape model's end [P]."""
 
-TAIL_HU, SMOOTH_MM = 130.0, 1.0
-"""Bone of the tail is brighter than this after a Gaussian of this width: its cortex is thin, its marrow poor [P]."""
+TAIL_SHARE, TAIL_HU = 0.65, (90.0, 200.0)
+"""The tail is brighter than this share of the median of S3 and what is known below it, between these bounds [P]."""
+
+MARROW_SHARE = 0.5
+"""Enclosed marrow is brighter than this share of the tail's threshold; the canal is not [P]."""
+
+SMOOTH_MM = 0.5
+"""Width of the Gaussian before the thresholds: noise makes bridges [P]."""
 
 CLOSE_MM = 3.0
 """Gaps of the cortex up to twice this are bridged before the marrow is filled [P]."""
@@ -59,9 +65,14 @@ def sacral_tail(
         return tail
     corridor = in_corridor(grid.crop(box), frame, start) & (labels[box] <= Label.SACRUM)
     smooth = ndimage.gaussian_filter(volume.hu[box].astype(np.float32), SMOOTH_MM / grid.spacing_zyx_mm)
-    parts = cc3d.connected_components(corridor & ((smooth > TAIL_HU) | (labels[box] == Label.SACRUM)), connectivity=6)
-    mine = np.unique(parts[labels[box] == Label.SACRUM])
-    tail[box] = fill_marrow(np.isin(parts, mine[mine > 0]), grid) & corridor
+    sacrum = labels[box] == Label.SACRUM
+    if not (sacrum & corridor).any():
+        return tail
+    floor_hu = float(np.clip(TAIL_SHARE * np.median(smooth[sacrum]), *TAIL_HU))
+    parts = cc3d.connected_components(corridor & ((smooth > floor_hu) | sacrum), connectivity=6)
+    mine = np.unique(parts[sacrum])
+    bright = np.isin(parts, mine[mine > 0])
+    tail[box] = bright | (fill_marrow(bright, grid) & corridor & (smooth > MARROW_SHARE * floor_hu))
     return tail
 
 

@@ -146,10 +146,13 @@ class JointSurface:
 
     @staticmethod
     def into_recess(y: F32 | F64, z: F32 | F64) -> F64:
-        """0 at and before the corner of the C, 1 well within its arms, where the ligament recess lies."""
-        first = np.arctan2(SUPERIOR_DIRECTION_YZ[1], SUPERIOR_DIRECTION_YZ[0]) - np.deg2rad(LIMB_ANGLE_DEG / 2)
-        along = (y - CORNER_YZ_MM[0]) * np.cos(first) + (z - CORNER_YZ_MM[1]) * np.sin(first)
-        result: F64 = np.clip(along / LIMB_WIDTH_MM, 0, 1)
+        """0 outside the arms of the C, 1 between them and beyond the limbs' rims, where the ligament recess lies."""
+        superior = np.arctan2(SUPERIOR_DIRECTION_YZ[1], SUPERIOR_DIRECTION_YZ[0])
+        along = [
+            (y - CORNER_YZ_MM[0]) * np.cos(angle) + (z - CORNER_YZ_MM[1]) * np.sin(angle)
+            for angle in (superior, superior - np.deg2rad(LIMB_ANGLE_DEG))
+        ]
+        result: F64 = np.clip(np.minimum(*along) / (LIMB_WIDTH_MM / 2), 0, 1)
         return result
 
     def cut_mm(self, y: F32 | F64, z: F32 | F64) -> F64:

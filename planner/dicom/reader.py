@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.dicom.geometry import DUPLICATE_MM, Flaw, Stack
+from planner.dicom.geometry import DUPLICATE_MM, MIN_SLICES, Flaw, Stack
 from planner.dicom.headers import Slice, as_uid, read_instance
 from planner.dicom.pixels import read_frames
 from planner.dicom.resampling import resample_stack
@@ -178,6 +178,11 @@ def _without_copies(stack: Stack, hu: NDArray[np.int16]) -> tuple[Stack, NDArray
             )
     if not copies:
         return stack, hu
+    if len(stack.slices) - len(copies) < MIN_SLICES:
+        raise GeometryError(
+            f"{stack.slices[0].label}: found copies of one slice, expected at least {MIN_SLICES} slices.",
+            "Give the folder that holds the whole series.",
+        )
     keep = [k for k in range(len(stack.slices)) if k not in copies]
     return stack.without(copies), hu[keep]
 

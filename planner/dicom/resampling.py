@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -36,22 +39,21 @@ def resample_stack(stack: Stack, hu: NDArray[np.int16]) -> tuple[NDArray[np.int1
     rows, columns = np.array(stack.shape_yx) + high - low
     count = int(np.floor((stack.depths_mm[-1] - stack.depths_mm[0]) / stack.gap_mm + 1e-6)) + 1
     even = np.empty((count, rows, columns), dtype=np.int16)
+    # Neighbouring planes share a slice, and moving one is what takes the time.
+    moved = lru_cache(maxsize=2)(lambda i: _shifted(hu[i], shifts[i] - low, (rows, columns)))
     for k in range(count):
-        even[k] = _plane(stack, hu, shifts - low, k, (rows, columns))
+        even[k] = _plane(stack, moved, k)
     origin = low * np.array(stack.pixel_spacing_mm)
     upright = stack.grid(count, stack.gap_mm, origin)
     return even, Grid(even.shape, upright.lps_from_zyx)
 
 
-def _plane(
-    stack: Stack, hu: NDArray[np.int16], shifts: NDArray[np.float64], k: int, shape: tuple[int, int]
-) -> NDArray[np.float64]:
+def _plane(stack: Stack, moved: Callable[[int], NDArray[np.float64]], k: int) -> NDArray[np.float64]:
     depth = stack.depths_mm[0] + k * stack.gap_mm
     above = int(np.clip(np.searchsorted(stack.depths_mm, depth), 1, len(stack.slices) - 1))
     below = above - 1
     weight = float(np.clip((depth - stack.depths_mm[below]) / stack.gaps_mm[below], 0.0, 1.0))
-    lower, upper = (_shifted(hu[i], shifts[i], shape) for i in (below, above))
-    mixed: NDArray[np.float64] = np.rint((1.0 - weight) * lower + weight * upper)
+    mixed: NDArray[np.float64] = np.rint((1.0 - weight) * moved(below) + weight * moved(above))
     return mixed
 
 

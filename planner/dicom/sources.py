@@ -54,7 +54,13 @@ class FolderSource:
 
     def open(self, name: str) -> BinaryIO:
         """Open one file for reading."""
-        return (self._root / name).open("rb")
+        try:
+            return (self._root / name).open("rb")
+        except OSError as error:
+            raise UnreadableFileError(
+                f"{name}: found a file that cannot be opened ({error.strerror}), expected one to read.",
+                "Check its permissions, or move it out of the folder.",
+            ) from error
 
 
 class ZipSource:

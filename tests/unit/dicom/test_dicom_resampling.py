@@ -104,6 +104,13 @@ def test_identical_copies_are_dropped_when_asked(tmp_path, hu, grid):
     assert "duplicate slices" in scan.findings[0].message
 
 
+def test_copies_of_one_slice_are_no_series(tmp_path, hu, grid):
+    save(tmp_path / "a", ct_datasets(hu, grid)[:1])
+    save(tmp_path / "b", ct_datasets(hu, grid)[:1])
+    with pytest.raises(GeometryError, match=r"a/IM0000\.dcm: found copies of one slice, expected at least 2 slices"):
+        read_dicom(tmp_path, resample=True)
+
+
 def test_different_images_at_one_place_stay_refused(tmp_path, hu, grid):
     save(tmp_path / "a", ct_datasets(hu, grid))
     save(tmp_path / "b", ct_datasets(body(seed=2), grid)[2:3])

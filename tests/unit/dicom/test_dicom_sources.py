@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,6 +99,18 @@ def test_links_to_folders_are_not_followed(tmp_path):
     (tmp_path / "in" / "loop").symlink_to(tmp_path / "in", target_is_directory=True)
     with open_source(tmp_path / "in") as source:
         assert source.names() == []
+
+
+def test_a_file_that_cannot_be_opened_is_refused_by_name(tmp_path, series, monkeypatch):
+    def denied(path, mode):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(
+        UnreadableFileError, match=r"^IM0000\.dcm: found a file .* \(Permission denied\), expected"
+    ) as e:
+        read_dicom(series)
+    assert str(tmp_path) not in str(e.value)
 
 
 def test_an_empty_folder_is_refused(tmp_path):

@@ -20,7 +20,7 @@ SHORT_MM, LONG_MM = 40.0, 200.0
 """Cranio-caudal extent that scores 0, and 1 [P]: an SI joint is about 60 mm long, the sacrum 110."""
 KERNELS = (
     (re.compile(r"LUNG|^B80|^FC8[0-9]"), 0.3, "lung kernel"),
-    (re.compile(r"BONE|SHARP|EDGE|^B[6-7]|^BR[6-7]|^FC3[0-9]|^Y[A-D]$|^[DE]$|^I70|^I[6-7]"), 1.0, "bone kernel"),
+    (re.compile(r"BONE|SHARP|EDGE|^B[67]|^BR[67]|^FC3[0-9]|^Y[A-D]$|^[DE]$|^I[67]"), 1.0, "bone kernel"),
     (re.compile(r"SOFT|STAND|SMOOTH|BODY|^B[1-5]|^BR[1-5]|^FC[01][0-9]|^[ABC]$|^I[1-5]"), 0.6, "soft-tissue kernel"),
 )
 """Convolution kernels of the common makers by name, with the share of the weight they earn [P]."""

@@ -106,9 +106,7 @@ def test_a_file_that_cannot_be_opened_is_refused_by_name(tmp_path, series, monke
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(
-        UnreadableFileError, match=r"^IM0000\.dcm: found a file .* \(Permission denied\)"
-    ) as e:
+    with pytest.raises(UnreadableFileError, match=r"^IM0000\.dcm: found a file .* \(Permission denied\)") as e:
         read_dicom(series)
     assert str(tmp_path) not in str(e.value)
 

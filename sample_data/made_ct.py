@@ -54,6 +54,11 @@ TABLE_MM = 25.0
 SLAB_SLICES = 8
 """Slices rendered at a time, so that memory does not grow with the scan [P]."""
 
+NEIGHBOUR_GAP_MM = 1.8
+"""Least width of hip and facet joints [P]."""
+
+PELVIS = (Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP)
+
 SIDE_BONES = (Label.LEFT_HIP, Label.RIGHT_HIP)
 
 F32 = NDArray[np.float32]
@@ -237,6 +242,15 @@ def carve_gap(distances: Mapping[Label, F32], min_gap_mm: float) -> dict[Label, 
     return carved
 
 
+def _kept_apart(distances: dict[Label, F32]) -> dict[Label, F32]:
+    """Take from L5 and the femora what would touch the pelvis."""
+    pelvis = np.minimum.reduce([distances[label] for label in PELVIS])
+    return {
+        label: distance if label in PELVIS else np.maximum(distance, np.float32(NEIGHBOUR_GAP_MM) - pelvis)
+        for label, distance in distances.items()
+    }
+
+
 def render_ct(bones: Mapping[Label, DistanceField], grid: Grid, look: CtLook) -> MadeCt:
     """Render the scan of `bones` on any grid, slab by slab; labels come with it."""
     scene = _Scene.of(bones, *_extent(bones), look)
@@ -325,7 +339,7 @@ class _Scene:
 
     def _distances(self, grid: Grid) -> dict[Label, F32]:
         found = {label: sample_affine(field, grid.lps_from_zyx, grid.shape_zyx) for label, field in self.bones.items()}
-        return carve_gap(found, self.look.min_gap_mm) if found else found
+        return _kept_apart(carve_gap(found, self.look.min_gap_mm)) if found else found
 
     def hounsfield(self, grid: Grid) -> F32:
         """CT numbers before the scanner blurs them."""

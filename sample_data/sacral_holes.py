@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from planner.labels import SACRAL_LEVELS, Keepout, Side, foramen_value
 from sample_data.signed_distance import DistanceField
 
-__all__ = ["keepout_field"]
+__all__ = ["enclosed_share", "keepout_field"]
 
 CLOSING_MM = 13.0
 """Wider than half of the canal's depth (12-16 mm) and of any foramen's width (8.5 +/- 1.6 mm, n = 632)."""
@@ -60,12 +60,18 @@ def keepout_field(sacrum: DistanceField) -> Bytes:
     pad = int(np.ceil(CLOSING_MM / spacing)) + 1
     grown = edt.edt(np.pad(~solid, pad, constant_values=True), parallel=1) <= CLOSING_MM / spacing
     hollow = (edt.edt(grown, parallel=1) > CLOSING_MM / spacing)[pad:-pad, pad:-pad, pad:-pad] & ~solid
-    share = np.zeros(solid.shape, np.float32)
-    _enclosed_share(solid, np.ascontiguousarray(hollow), _spiral(DIRECTIONS), int(REACH_MM / spacing), share)
+    share = enclosed_share(solid, hollow, int(REACH_MM / spacing))
     opened = _opened(share >= ENCLOSED_SHARE, OPENING_MM / spacing)
     keep: NDArray[np.bool_] = cc3d.largest_k(opened, k=1, connectivity=6) > 0
     middle = round(float(np.argwhere(solid)[:, 2].mean()))
     return _named(keep, middle, spacing)
+
+
+def enclosed_share(solid: NDArray[np.bool_], where: NDArray[np.bool_], reach: int) -> NDArray[np.float32]:
+    """Share of all directions in which `solid` is met within `reach` nodes, for the nodes `where` asked."""
+    share = np.zeros(solid.shape, np.float32)
+    _look_around(solid, np.ascontiguousarray(where), _spiral(DIRECTIONS), reach, share)
+    return share
 
 
 def _opened(mask: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
@@ -120,7 +126,7 @@ def _spiral(count: int) -> NDArray[np.float64]:
 
 
 @njit(cache=True)
-def _enclosed_share(
+def _look_around(
     solid: NDArray[np.bool_],
     where: NDArray[np.bool_],
     directions: NDArray[np.float64],

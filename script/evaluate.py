@@ -43,6 +43,7 @@ from planner.grid import Grid
 from planner.labels import Label
 from planner.volume import LabelMap, Volume
 from sample_data.made_ct import CtLook, DistanceField, MadeCt, Surface, clothe, distance_field, render_ct
+from sample_data.made_neighbours import add_neighbours
 from sample_data.sacral_holes import keepout_field
 from sample_data.signed_distance import sample_affine
 
@@ -209,9 +210,12 @@ def make_from_surfaces(arguments: argparse.Namespace, folder: Path) -> None:
     anatomy = turned(read(arguments.data, arguments.case), arguments.tilt)
     close = PARTS_CLOSE_MM if arguments.source == "hubmap" else 0.0
     bones = {label: distance_field(parts, close if label in HIPS else 0.0) for label, parts in anatomy.items()}
+    gaps = joint_gaps(bones)
+    if arguments.neighbours:
+        bones = add_neighbours(bones)
     made = render_ct(bones, scan_grid(anatomy, arguments.spacing), LOOKS[arguments.look])
     keepout = keepout_on(keepout_field(bones[Label.SACRUM]), bones[Label.SACRUM], made.volume.grid, made.labels)
-    write_case(folder, made, keepout, facts_of(arguments) | {"gap_before_carving": joint_gaps(bones)})
+    write_case(folder, made, keepout, facts_of(arguments) | {"gap_before_carving": gaps})
 
 
 def make_from_bones_ct(arguments: argparse.Namespace, folder: Path) -> None:
@@ -239,7 +243,7 @@ def matrix_of(image: SimpleITK.Image) -> NDArray[np.float64]:
 
 def facts_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Say what made the case."""
-    keys = ("source", "case", "spacing", "tilt", "look")
+    keys = ("source", "case", "spacing", "tilt", "look", "neighbours")
     return {key: getattr(arguments, key) for key in keys} | {"seen_by_shape_model": SEEN[arguments.source]}
 
 
@@ -316,6 +320,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     maker.add_argument("--spacing", type=float, nargs=3, default=[1.0, 0.8, 0.8], help="z y x, mm")
     maker.add_argument("--tilt", type=float, nargs=3, default=[0.0, 0.0, 0.0], help="degrees about LPS x, y, z")
     maker.add_argument("--look", choices=tuple(LOOKS), default="soft")
+    maker.add_argument("--neighbours", action=argparse.BooleanOptionalAction, default=True, help="add L5 and femora")
     maker.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     maker.set_defaults(function=make)
     runner = commands.add_parser("run", help="plan and score cases that were made")

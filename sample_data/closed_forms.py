@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Points", "Sweep", "capsules", "coverage", "ellipsoid", "slab_cut", "smooth_union"]
+__all__ = ["Points", "Sweep", "capsules", "coverage", "ellipsoid", "smooth_union"]
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -63,13 +63,6 @@ def ellipsoid(points: Points, centre_mm: ArrayLike, radii_mm: ArrayLike) -> F32:
     value = np.sqrt(q[0] ** 2 + q[1] ** 2 + q[2] ** 2)
     slope = np.sqrt((q[0] / r[0]) ** 2 + (q[1] / r[1]) ** 2 + (q[2] / r[2]) ** 2)
     result: F32 = value * (value - 1) / np.maximum(slope, np.float32(1e-6))
-    return result
-
-
-def slab_cut(points: Points, origin_yz: ArrayLike, normal_yz: ArrayLike, half_mm: float) -> F32:
-    """Signed distance to a slab of half-thickness `half_mm` at right angles to the sagittal plane."""
-    o, n = np.asarray(origin_yz, np.float32), np.asarray(normal_yz, np.float32)
-    result: F32 = np.abs((points.y - o[0]) * n[0] + (points.z - o[1]) * n[1]) - np.float32(half_mm)
     return result
 
 

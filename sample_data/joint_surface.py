@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from planner.joint.model import Thirds, Zone
+from planner.joint.model import Zone
 from planner.labels import Side
 from sample_data.closed_forms import Points
 
@@ -202,10 +202,6 @@ class JointSurface:
         """Area of the mid-surface within the articular zone."""
         sheet = self.sheet(step_mm)
         return float(self._height(sheet[:, 1], sheet[:, 2])[1].sum() * step_mm**2)
-
-    def thirds(self, axis_lps: F64, origin_mm: float) -> Thirds:
-        """State the thirds in LPS: `axis_lps` is the frame's z, `origin_mm` the frame's origin along it."""
-        return Thirds("brandt-transverse", axis_lps, self.bounds_mm() + origin_mm, known=True)
 
 
 def _segment_distance(y: F32 | F64, z: F32 | F64, a: tuple[float, float], b: tuple[float, float]) -> F64:

@@ -15,11 +15,11 @@ from planner.labels import Keepout, Side, foramen_value
 from planner.segmentation.model import PelvicFrame
 from planner.segmentation.shape_model import load_shape_model
 from planner.volume import LabelMap, Volume
+from sample_data.bone_surfaces import drawing_shift
 from sample_data.closed_forms import Points
 from sample_data.joint_surface import JointSurface
 from sample_data.sacral_channels import CANAL
 from sample_data.scene import SACRUM_BOX_MM, Scene, build_scene
-from sample_data.skeleton import drawing_shift
 from sample_data.slabs import box_slabs
 from sample_data.spec import Kernel, PhantomSpec
 from sample_data.tissue import paint

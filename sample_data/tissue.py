@@ -88,7 +88,7 @@ def paint(scene: Scene, grid: Grid, drawing: PelvicFrame) -> NDArray[np.int16]:
     sz, sy, sx = grid.spacing_zyx_mm
     layers = 1 + 2 * round((sz / float(np.sqrt(sy * sx)) - 1) / 2)
     hu = _layered(scene, grid, drawing, max(layers, 1))
-    return scan(hu, grid, scene)
+    return _scan(hu, grid, scene)
 
 
 def _layered(scene: Scene, grid: Grid, drawing: PelvicFrame, layers: int) -> F32:
@@ -98,11 +98,11 @@ def _layered(scene: Scene, grid: Grid, drawing: PelvicFrame, layers: int) -> F32
     matrix[:3, 0] /= layers
     matrix[:3, 3] -= matrix[:3, 0] * (layers - 1) / 2
     fine = Grid((nz * layers, *grid.shape_zyx[1:]), matrix)
-    hu = render(scene, fine, drawing)
+    hu = _render(scene, fine, drawing)
     return hu if layers == 1 else hu.reshape(nz, layers, *grid.shape_zyx[1:]).mean(axis=1)
 
 
-def render(scene: Scene, grid: Grid, drawing: PelvicFrame) -> F32:
+def _render(scene: Scene, grid: Grid, drawing: PelvicFrame) -> F32:
     """CT numbers of a perfect scanner, partial volume included."""
     width = float(np.prod(grid.spacing_zyx_mm) ** (1 / 3))
     hu = np.empty(grid.shape_zyx, np.float32)
@@ -205,7 +205,7 @@ def _draw_table(hu: F32, grid: Grid) -> None:
         np.copyto(hu[box], np.where(shell, np.float32(TABLE_SHELL_HU), np.float32(TABLE_CORE_HU)), where=within)
 
 
-def scan(hu: F32, grid: Grid, scene: Scene) -> NDArray[np.int16]:
+def _scan(hu: F32, grid: Grid, scene: Scene) -> NDArray[np.int16]:
     """Blur, add noise, round and clip."""
     spec = scene.spec
     sz, sy, sx = grid.spacing_zyx_mm

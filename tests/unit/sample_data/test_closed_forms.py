@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.grid import Grid
-from sample_data.closed_forms import Points, Sweep, capsules, coverage, ellipsoid, slab_cut, smooth_union
+from sample_data.closed_forms import Points, Sweep, capsules, coverage, ellipsoid, smooth_union
 
 CHEAP = settings(deadline=None, max_examples=25, derandomize=True)
 coordinate = st.floats(-50, 50, width=32)
@@ -65,10 +65,6 @@ def test_a_straight_sweep_is_a_stadium() -> None:
     assert sweep.distance(on_it) == pytest.approx(0, abs=1e-5)
     assert sweep.distance(one((13, 0, 0)))[0] == pytest.approx(3)
     assert sweep.distance(one((0, 1, 0)))[0] == pytest.approx(-3)
-
-
-def test_a_slab_is_as_thick_as_told() -> None:
-    assert slab_cut(Points.of([(9, 3, 0), (9, -3, 5)]), (0, 0), (1, 0), 2.0) == pytest.approx(1.0)
 
 
 @CHEAP

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from planner.labels import Side
+from planner.segmentation.shape_model import load_shape_model
+from sample_data.bone_surfaces import drawing_shift, warp
 from sample_data.closed_forms import Points
 from sample_data.neighbours import DISCS, VERTEBRAE, Femur
 from sample_data.scene import L5_CLEARANCE_MM, build_scene
@@ -64,10 +66,22 @@ def test_an_asymmetric_skeleton_is_not() -> None:
     assert np.abs(left - right).max() > 0.3
 
 
-def test_a_warp_leaves_the_shape_models_span(skeleton: Skeleton) -> None:
+def test_a_warp_moves_the_bones(skeleton: Skeleton) -> None:
     plain = build_skeleton(JointSpec(), warp_mm=0.0)
     moved = np.abs(plain.sacrum_field.at_points(cloud()) - skeleton.sacrum_field.at_points(cloud()))
     assert 0.2 < np.quantile(moved, 0.9) < 3.0
+
+
+def test_a_warp_is_no_combination_of_the_shape_models_modes() -> None:
+    model = load_shape_model()
+    mean = model.mean + drawing_shift(model)
+    x, y, z = mean.T
+    one, none = np.ones_like(x), np.zeros_like(x)
+    rigid = [[one, none, none], [none, one, none], [none, none, one], [none, -z, y], [z, none, -x], [-y, x, none]]
+    moves = np.concatenate([np.array(rigid).swapaxes(1, 2), [mean], model.modes]).reshape(7 + len(model.modes), -1)
+    displacement = warp(mean, 1.5).ravel()
+    left = displacement - moves.T @ np.linalg.lstsq(moves.T, displacement, rcond=None)[0]
+    assert np.sqrt((left.reshape(-1, 3) ** 2).sum(axis=1).mean()) > 0.2
 
 
 def test_shape_coefficients_change_the_bones_and_carry_the_joint_along() -> None:

@@ -38,6 +38,7 @@ def case_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[str]]:
             facts["look"],
             "yes" if facts["source"] == "jhu" else "no",
             number(cost["seconds"], 1),
+            number(cost["load"], 1),
             number(cost["peak_rss_mb"], 0),
             outcome,
         ]
@@ -83,7 +84,7 @@ PREFACE = """# Accuracy
 {notice}
 
 Written by `script/evaluate run`; every figure comes from the independent scoring tool, none from our own code.
-Lengths in mm.
+Lengths in mm. `load` is the machine's load average when the case began: seconds above a load of about 1 are too long.
 
 - **hubmap**: HuBMAP CCF 3D reference pelves, male and female (Visible Human, CC BY 4.0, 10.48539/HBM893.QGJK.978
   and 10.48539/HBM427.CCRP.887; smoothed by an artist). CT is rendered from the surfaces, so the truth is exact.
@@ -93,17 +94,17 @@ Lengths in mm.
 - **fracsegnet**: real CT of bones (Liu et al., MICCAI 2023, MIT) with expert labels and made soft tissue behind them.
   One side of each is fractured. No keep-outs are known, so plans are not scored.
 
-What made CT is not: its tissue is simple, its noise is not a scanner's, and it has no L5 and no femora. Made facing
-faces are at least 1.5 mm apart: where a mesh's faces are closer or overlap (in the HuBMAP male's left joint over
-10 cm2, by up to 2.2 mm) both were pushed back equally from the surface midway between them, in scan and labels alike.
-True keep-outs are the enclosed empty space of the sacrum's solid (`sample_data/sacral_holes.py`): our own definition,
-not an anatomist's.
+What made CT is not: its tissue is simple, its noise is not a scanner's, and L5 and femora, where it has them, are
+closed forms and are not scored. Made facing faces are at least 1.5 mm apart: where a mesh's faces are closer or
+overlap (in the HuBMAP male's left joint over 10 cm2, by up to 2.2 mm) both were pushed back equally from the surface
+midway between them, in scan and labels alike. True keep-outs are the enclosed empty space of the sacrum's solid
+(`sample_data/sacral_holes.py`): our own definition, not an anatomist's.
 """
 
 
 def accuracy_page(rows: Sequence[Mapping[str, Any]]) -> str:
     """Write the page of tables."""
-    case_head = ("case", "source", "spacing z y x", "turned, deg", "look", "seen", "s", "MB", "outcome")
+    case_head = ("case", "source", "spacing z y x", "turned, deg", "look", "seen", "s", "load", "MB", "outcome")
     bone_head = ("case", "bone", "Dice", "ASSD", "HD95", "ASSD, SI zone", "HD95, SI zone")
     joint_head = ("case", "side", "mid error", "95th", "gap bias", "gap MAE", "coverage")
     plan_head = (

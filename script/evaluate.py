@@ -258,7 +258,7 @@ def make(arguments: argparse.Namespace) -> int:
 
 def plan_case(scan: Path, out: Path) -> dict[str, Any]:
     """Plan one scan with the command that users have, in a process of its own."""
-    start = time.perf_counter()
+    start, load = time.perf_counter(), os.getloadavg()[0]
     child = subprocess.Popen(
         [sys.executable, "-c", COMMAND, "plan", str(scan), "--out", str(out)],
         stdout=subprocess.DEVNULL,
@@ -275,6 +275,7 @@ def plan_case(scan: Path, out: Path) -> dict[str, Any]:
         "message": said.strip().splitlines()[-1] if child.returncode and said.strip() else "",
         "seconds": round(time.perf_counter() - start, 1),
         "peak_rss_mb": round(usage.ru_maxrss / 1024),
+        "load": round(load, 1),
     }
 
 
@@ -300,12 +301,11 @@ def run(arguments: argparse.Namespace) -> int:
         score = score_case(folder / "plan", folder, arguments.score) if cost["exit_code"] == 0 else {}
         rows.append({"name": name, "facts": facts, "cost": cost, "score": score})
         print(f"{name}: {cost['message'] or score.get('error') or 'done'}, {cost['seconds']} s", file=sys.stderr)
-    (arguments.out / "scores.json").write_text(json.dumps(rows, indent=1) + "\n")
-    text = accuracy_page(rows)
-    if arguments.table:
-        arguments.table.write_text(text, encoding="utf-8")
-    else:
-        print(text)
+        (arguments.out / "scores.json").write_text(json.dumps(rows, indent=1) + "\n")
+        if arguments.table:
+            arguments.table.write_text(accuracy_page(rows), encoding="utf-8")
+    if not arguments.table:
+        print(accuracy_page(rows))
     return int(any(row["cost"]["exit_code"] for row in rows))
 
 

@@ -72,7 +72,7 @@ def skin_entry(volume: Volume, start_lps: Points, direction_lps: Points) -> Poin
     if not air.any():
         return nowhere
     first = int(air.argmax())
-    if first == 0 or (hu[first : first + run] <= PADDING_HU).all():
+    if first == 0 or (hu[first + run // 2 : first + run] <= PADDING_HU).all():  # its start blends into the body
         return nowhere
     share = (hu[first - 1] - SKIN_HU) / max(float(hu[first - 1] - hu[first]), 1e-6)
     skin: Points = points[first - 1] + min(max(float(share), 0.0), 1.0) * STEP_MM * direction_lps

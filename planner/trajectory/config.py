@@ -133,8 +133,9 @@ class Score(Section):
     green_mm: Positive = 5.0
     """Smallest clearance of a green plan; below it a plan is amber."""
 
-    size_tolerance: NotNegative = 0.02
-    """A larger implant is preferred to a smaller one that scores at most this much more `[P]`."""
+    size_tolerance: NotNegative = 0.005
+    """A larger implant is preferred to a smaller one that scores at most this much more: the score decides, and of
+    equals the larger holds better `[P]`."""
 
     @model_validator(mode="after")
     def _weights_sum_to_one(self) -> Score:
@@ -199,10 +200,7 @@ class Search(Section):
     starts_per_size: Annotated[int, Field(ge=1, le=50)] = 4
     """Distinct first candidates of each size that are refined."""
 
-    finalists: Annotated[int, Field(ge=3, le=50)] = 8
-    """Refined candidates that are refined again with the safe entry radius in their score."""
-
-    candidates: Annotated[int, Field(ge=1, le=9)] = 3
+    candidates: Annotated[int, Field(ge=1, le=3)] = 3
     """Candidates proposed at most."""
 
     distinct_mm: Positive = 5.0

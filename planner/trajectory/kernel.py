@@ -25,6 +25,7 @@ __all__ = [
     "evaluate",
     "evaluate_all",
     "measure",
+    "only_broken",
     "safe_radius",
     "score_without_radius",
     "slacks",
@@ -135,6 +136,13 @@ DEGREE_MM = 0.35
 
 RADIUS_STEP_MM = 0.1
 """Smallest step of the safe entry radius."""
+
+SPARE_WEIGHT = 0.002
+"""Of the mean slack, where the score proper leaves a choice: of equals, the one in the middle of what is allowed. It
+counts in the search alone and is no part of the score reported [P]."""
+
+SPARE_MM = 5.0
+"""More slack is worth no more."""
 
 RADIUS_DIRECTIONS = 8
 """Directions in which the entry is moved."""
@@ -440,6 +448,14 @@ def score_without_radius(scene, m):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _spare(scene, m):  # type: ignore[no-untyped-def]
+    kept = 0.0
+    for slack in slacks(scene, m):
+        kept += _ramp(slack, 0.0, SPARE_MM)
+    return SPARE_WEIGHT * kept / len(CONSTRAINTS)
+
+
+@njit(cache=True, nogil=True)
 def least_slack(scene, pose, diameter, length, m):  # type: ignore[no-untyped-def]
     """Slack in mm of the tightest constraint, and `m` filled; stops at the first that is broken, cheapest first.
 
@@ -496,7 +512,7 @@ def safe_radius(scene, pose, diameter, length, enough):  # type: ignore[no-untyp
 
 @njit(cache=True, nogil=True)
 def evaluate(scene, pose, diameter, length, beat, with_radius):  # type: ignore[no-untyped-def]
-    """Score of a pose that keeps every constraint; else the tightest slack, which is negative.
+    """Score, and a trace of the slack, of a pose that keeps every constraint; else the slack, which is negative.
 
     Whatever cannot be more than `beat` is not worked out: some value not above it is returned.
     """
@@ -508,7 +524,7 @@ def evaluate(scene, pose, diameter, length, beat, with_radius):  # type: ignore[
         slack = slacks(scene, m).min()
     if slack < 0:
         return slack
-    value, weight = score_without_radius(scene, m), scene.weights[-1]
+    value, weight = score_without_radius(scene, m) + _spare(scene, m), scene.weights[-1]
     if not with_radius or value + weight <= beat:
         return value
     zero, one = scene.limits[13], scene.limits[14]
@@ -535,5 +551,18 @@ def evaluate_all(scene, poses, diameter, length):  # type: ignore[no-untyped-def
         values[k] = slack.min()
         broken += slack < 0
         if values[k] >= 0:
-            values[k] = score_without_radius(scene, m)
+            values[k] = score_without_radius(scene, m) + _spare(scene, m)
     return values, broken
+
+
+@njit(cache=True, nogil=True)
+def only_broken(scene, poses, diameter, length):  # type: ignore[no-untyped-def]
+    """Count, for each constraint, the poses that break it and no other, and find the best slack among them."""
+    alone, best = np.zeros(len(CONSTRAINTS), np.int64), np.full(len(CONSTRAINTS), -math.inf)
+    for k in range(len(poses)):
+        slack = slacks(scene, measure(scene, poses[k], diameter, length))
+        worst = slack.argmin()
+        if slack[worst] < 0 and (slack < 0).sum() == 1:
+            alone[worst] += 1
+            best[worst] = max(best[worst], slack[worst])
+    return alone, best

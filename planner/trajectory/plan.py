@@ -17,7 +17,17 @@ from planner.segmentation.model import Bones
 from planner.trajectory.approach import c_arm_down, insertion_angles, skin_entry
 from planner.trajectory.config import TrajectoryConfig
 from planner.trajectory.exact import Cylinder, clearance_to, clearance_to_point
-from planner.trajectory.kernel import CONSTRAINTS, MEASURES, TERMS, Scene, measure, safe_radius, slacks, terms
+from planner.trajectory.kernel import (
+    CONSTRAINTS,
+    MEASURES,
+    TERMS,
+    Scene,
+    measure,
+    only_broken,
+    safe_radius,
+    slacks,
+    terms,
+)
 from planner.trajectory.model import Candidate, Clearance, PlacementError, SidePlan
 from planner.trajectory.placement import breach_probability
 from planner.trajectory.region import Region, make_region
@@ -35,6 +45,9 @@ ALLOWED_MISSES = 3
 
 NOTHING_NEURAL = "Neither sacral canal nor foramina were found beside the joint: no path can be checked against them."
 """Why a side without keep-outs is not planned."""
+
+UNIT_OF_SLACK = dict.fromkeys(("axial-angle", "cranial-tilt"), "mm at the tip of a 20 mm implant")
+"""Of the constraints on angles; all others are in mm."""
 
 HAZARDS = ("neural", "ventral_cortex", "outer_iliac_cortex")
 """Clearances that the grade goes by."""
@@ -109,7 +122,7 @@ def plan_side(
     candidates, best_failure = _propose(task, guarded, trials)
     rejected = dict(zip(CONSTRAINTS, trials.rejected.tolist(), strict=True))
     if not candidates:
-        return SidePlan(joint.side, "no-safe-path", _no_path(task, guarded, best_failure), (), rejected)
+        return SidePlan(joint.side, "no-safe-path", _no_path(task, guarded, trials, best_failure), (), rejected)
     unverified = _unverified(keepouts, task)
     status = "unverified" if unverified else "planned"
     return SidePlan(joint.side, status, unverified, candidates, rejected, _warnings(task, candidates))
@@ -151,7 +164,7 @@ def _propose(task: Task, guarded: Scene, trials: Trials) -> tuple[tuple[Candidat
             best_failure = best_failure or found
         else:
             candidates.append(candidate)
-    return tuple(candidates), best_failure
+    return tuple(sorted(candidates, key=lambda candidate: -candidate.score)), best_failure
 
 
 def _candidate(task: Task, found: Found) -> Candidate | None:
@@ -248,26 +261,33 @@ def _terms(task: Task, found: Found, radius: float) -> dict[str, float]:
     return dict(zip(TERMS, values.tolist(), strict=True))
 
 
-def _no_path(task: Task, guarded: Scene, found: Found | None) -> str:
-    """Say which constraint binds and how near the best path comes to keeping it."""
+def _no_path(task: Task, guarded: Scene, trials: Trials, found: Found | None) -> str:
+    """Say which constraint binds: the one that alone stops the most trials; and how near they come to keeping it."""
     if found is None:
         return "No safe path: no trial path lies in the joint's middle third."
-    slack = slacks(guarded, measure(guarded, found.pose, *found.size))
-    binding = int(slack.argmin())
-    if slack[binding] >= 0:
-        return "No safe path: every path that the search kept failed the exact check of its clearances."
-    broken = ", ".join(CONSTRAINTS[k] for k in np.flatnonzero(slack < 0))
+    if found.value >= 0:
+        return "No safe path: every path that the search kept failed the exact check or the breach limit."
+    alone, slack = np.zeros(len(CONSTRAINTS), np.int64), np.full(len(CONSTRAINTS), -np.inf)
+    for size in trials.values:
+        count, best = only_broken(guarded, trials.poses, *size)
+        alone, slack = alone + count, np.maximum(slack, best)
+    binding = int(alone.argmax())
+    if not alone[binding]:
+        return f"No safe path: every trial breaks two constraints or more. {_nearest(task, guarded, found)}"
     return (
-        f"No safe path: {CONSTRAINTS[binding]} binds, {-slack[binding]:.1f} mm short of what is needed in the path "
-        f"that comes nearest ({found.size[0]:g} x {found.size[1]:g} mm); broken there: {broken}. "
-        f"{_reached(task, found)}"
+        f"No safe path: {CONSTRAINTS[binding]} binds; it alone stops {alone[binding]} trial paths, which come within "
+        f"{-slack[binding]:.1f} {UNIT_OF_SLACK.get(CONSTRAINTS[binding], 'mm')} of keeping it. "
+        f"{_nearest(task, guarded, found)}"
     )
 
 
-def _reached(task: Task, found: Found) -> str:
+def _nearest(task: Task, guarded: Scene, found: Found) -> str:
+    """Describe the path that breaks its constraints by the least."""
+    slack = slacks(guarded, measure(guarded, found.pose, *found.size))
+    broken = ", ".join(f"{CONSTRAINTS[k]} by {-slack[k]:.1f} mm" for k in np.flatnonzero(slack < 0))
     neural = clearance_to(_cylinder(found), task.region.structures["neural"])
-    assert neural is not None  # plan_side does not search without neural structures
-    return f"Its clearance to neural structures is {neural.mm:.1f} mm."
+    reached = "" if neural is None else f" Its clearance to neural structures is {neural.mm:.1f} mm."
+    return f"The nearest path ({found.size[0]:g} x {found.size[1]:g} mm) breaks {broken}.{reached}"
 
 
 def _warnings(task: Task, candidates: tuple[Candidate, ...]) -> tuple[Finding, ...]:

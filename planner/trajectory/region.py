@@ -18,7 +18,7 @@ from scipy import ndimage as ndi
 from planner.grid import Grid
 from planner.joint.model import Joint, Third, Zone
 from planner.keepout.model import Keepouts
-from planner.labels import Label
+from planner.labels import Label, Side
 from planner.segmentation.model import Bones, PelvicFrame
 from planner.trajectory.config import Constraints
 from planner.volume import Volume
@@ -41,7 +41,7 @@ MARGIN_MM = 36.0
 ACCESS_MM = 30.0
 """Region further to posterior, where bone can lie in the way: the iliac spine overhangs the joint's mouth by less."""
 
-WALL_FACING = 0.3
+WALL_FACING = 0.4
 """Cosine: the outer wall of the sacrum counts as ventral, and that of the ilium as gluteal, where its outward normal
 points at least this much to anterior, or to lateral [P]."""
 
@@ -50,6 +50,9 @@ WALL_SMOOTHING_MM = 1.5
 
 WALL_NOT_NEURAL_MM = 2.0
 """The walls of canal and foramina are no outer cortex; the neural constraint keeps away from them [P]."""
+
+GLUTEAL_FROM_SACRUM_MM = 6.0
+"""The gluteal wall is on the far side of the ilium; nearer to the sacrum lies the joint's own rim [P]."""
 
 ARTICULAR_REACH_MM = 6.0
 """A point this far from the articular mid-surface no longer lies in the articular zone [P]."""
@@ -105,7 +108,7 @@ def make_region(volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, 
     hip = signed_distance(labels == joint.side.hip, grid)
     solid = _solid(np.minimum(sacrum, hip), grid, constraints.closing_mm)
     neural_mm = distance_to(neural, grid)
-    ventral, outer = _walls(solid, sacrum < hip, neural_mm, grid, bones.frame, joint)
+    ventral, outer = _walls(solid, (sacrum, hip, neural_mm), grid, bones.frame, joint.side)
     layers: tuple[NDArray[Any], ...] = (
         sacrum,
         hip,
@@ -168,15 +171,17 @@ def _solid(bone: Field, grid: Grid, radius_mm: float) -> Field:
 
 
 def _walls(
-    solid: Field, is_sacral: Mask, neural: Field, grid: Grid, frame: PelvicFrame, joint: Joint
+    solid: Field, distances: tuple[Field, Field, Field], grid: Grid, frame: PelvicFrame, side: Side
 ) -> tuple[Mask, Mask]:
     """Voxels just outside the ventral wall of the sacrum, and just outside the gluteal wall of the ilium."""
+    sacrum, hip, neural = distances
     inside = solid <= 0
     wall = ndi.binary_dilation(inside) & ~inside & (neural > WALL_NOT_NEURAL_MM)
     normals = _normals(solid, wall, grid)
     ventral, outer = np.zeros_like(wall), np.zeros_like(wall)
-    ventral[wall] = (normals @ -frame.posterior_lps > WALL_FACING) & is_sacral[wall]
-    outer[wall] = (normals @ (joint.side.lateral_x * frame.left_lps) > WALL_FACING) & ~is_sacral[wall]
+    ventral[wall] = (normals @ -frame.posterior_lps > WALL_FACING) & (sacrum < hip)[wall]
+    lateral = normals @ (side.lateral_x * frame.left_lps) > WALL_FACING
+    outer[wall] = lateral & (hip < sacrum)[wall] & (sacrum[wall] > GLUTEAL_FROM_SACRUM_MM)
     return ventral, outer
 
 

@@ -42,8 +42,11 @@ STEP_DEG_PER_MM = 2.0
 LEAST_GAIN = 1e-6
 """Less is no way up: it is the last bits of a sum."""
 
-POLISHED = 4
-"""Best climbs of a round that are climbed again with the safe entry radius in the score."""
+POLISHED = 6
+"""Best climbs of a round that are climbed again with the safe entry radius in the score, besides one of each size."""
+
+APART_MM, APART_DEG = 1.5, 3.0
+"""Climbs that end nearer to each other than this have found the same place."""
 
 Array = NDArray[np.float64]
 
@@ -211,7 +214,8 @@ def next_best(scene: Scene, trials: Trials, taken: Array, search: Search, size_t
             pose, value = climb(scene, start, size, taken, distinct, False)
             climbed.append(Found(pose, size, float(value)))
     ranked = sorted(climbed, key=lambda found: -found.value)
-    polished = [_polish(scene, found, taken, distinct) for found in _shortlist(ranked, size_tolerance)]
+    reach = float(scene.weights[-1]) + size_tolerance
+    polished = [_polish(scene, found, taken, distinct) for found in _shortlist(ranked, reach)]
     return _largest(polished, size_tolerance)
 
 
@@ -227,15 +231,20 @@ def _starts(poses: Array, values: Array, taken: Array, search: Search) -> list[A
     return chosen
 
 
-def _shortlist(ranked: list[Found], tolerance: float) -> list[Found]:
-    """Pick the best of all, and the best of each larger size that nearly reaches it."""
+def _shortlist(ranked: list[Found], reach: float) -> list[Found]:
+    """Pick the best climbs that ended in different places, and the best of each size that may still win."""
     if not ranked or ranked[0].value < 0:
         return ranked[:1]
-    by_size: dict[Size, Found] = {}
+    chosen: list[Found] = []
     for found in ranked:
-        by_size.setdefault(found.size, found)
-    near = [found for found in by_size.values() if found.value >= ranked[0].value - 0.1 - tolerance]
-    return [*ranked[:POLISHED], *(found for found in near if found not in ranked[:POLISHED])]
+        if found.value < ranked[0].value - reach:
+            break
+        same_size = [other.pose for other in chosen if other.size == found.size]
+        others = [other.pose for other in chosen] if len(chosen) < POLISHED else same_size
+        fresh = _is_new(found.pose, np.array(others).reshape(-1, 6), APART_MM, APART_DEG)
+        if fresh and (len(chosen) < POLISHED or not same_size):
+            chosen.append(found)
+    return chosen
 
 
 def _polish(scene: Scene, found: Found, taken: Array, distinct: tuple[float, float]) -> Found:

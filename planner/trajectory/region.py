@@ -41,9 +41,12 @@ MARGIN_MM = 36.0
 ACCESS_MM = 30.0
 """Region further to posterior, where bone can lie in the way: the iliac spine overhangs the joint's mouth by less."""
 
-WALL_FACING = 0.4
-"""Cosine: the outer wall of the sacrum counts as ventral, and that of the ilium as gluteal, where its outward normal
-points at least this much to anterior, or to lateral [P]."""
+VENTRAL_FACING = 0.3
+"""Cosine: the sacrum's outer wall is ventral where its normal points this much to anterior; the pelvic face of a
+level sacrum still does [P]."""
+
+GLUTEAL_FACING = 0.5
+"""Cosine: the ilium's outer wall is gluteal where its outward normal points this much to lateral [P]."""
 
 WALL_SMOOTHING_MM = 1.5
 """Gaussian over the wall's distance field before its normals are taken: evens out the voxels' steps [P]."""
@@ -179,8 +182,8 @@ def _walls(
     wall = ndi.binary_dilation(inside) & ~inside & (neural > WALL_NOT_NEURAL_MM)
     normals = _normals(solid, wall, grid)
     ventral, outer = np.zeros_like(wall), np.zeros_like(wall)
-    ventral[wall] = (normals @ -frame.posterior_lps > WALL_FACING) & (sacrum < hip)[wall]
-    lateral = normals @ (side.lateral_x * frame.left_lps) > WALL_FACING
+    ventral[wall] = (normals @ -frame.posterior_lps > VENTRAL_FACING) & (sacrum < hip)[wall]
+    lateral = normals @ (side.lateral_x * frame.left_lps) > GLUTEAL_FACING
     outer[wall] = lateral & (hip < sacrum)[wall] & (sacrum[wall] > GLUTEAL_FROM_SACRUM_MM)
     return ventral, outer
 

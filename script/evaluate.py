@@ -52,8 +52,11 @@ ROOT = Path(__file__).resolve().parent.parent
 LPS_FROM_GLTF_MM = 1000.0 * np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 """glTF is in metres with y up and the figure facing +z: x is the figure's left, z its front."""
 
-PARTS_CLOSE_MM = 1.5
-"""HuBMAP's ilium, ischium and pubis are apart by up to twice this [P]."""
+PARTS_CLOSE_MM = 2.5
+"""HuBMAP's ilium, ischium and pubis are apart by up to twice this; with less the female's right hip stays hollow."""
+
+HIP_ML = (150.0, 650.0)
+"""Volume of an adult hip bone, with room; less is a shell that was not filled."""
 
 ADULT_WIDTH_MM = (220.0, 340.0)
 """Width of an adult pelvis across the crests, with room; outside it the units are wrong."""
@@ -210,6 +213,10 @@ def make_from_surfaces(arguments: argparse.Namespace, folder: Path) -> None:
     anatomy = turned(read(arguments.data, arguments.case), arguments.tilt)
     close = PARTS_CLOSE_MM if arguments.source == "hubmap" else 0.0
     bones = {label: distance_field(parts, close if label in HIPS else 0.0) for label, parts in anatomy.items()}
+    for hip in HIPS:
+        volume_ml = float((bones[hip].values_mm < 0).sum()) * bones[hip].spacing_mm ** 3 / 1000
+        if not HIP_ML[0] < volume_ml < HIP_ML[1]:
+            raise ValueError(f"the {hip.name.lower()} of {volume_ml:.0f} ml is not solid, expected {HIP_ML} ml")
     gaps = joint_gaps(bones)
     if arguments.neighbours:
         bones = add_neighbours(bones)

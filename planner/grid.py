@@ -104,8 +104,7 @@ class Grid:
         index = self.to_index(points_lps)
         margin = margin_mm / self.spacing_zyx_mm
         inside = (index >= margin) & (index <= np.array(self.shape_zyx) - 1 - margin)
-        result: NDArray[np.bool_] = inside.all(axis=-1)
-        return result
+        return np.asarray(inside.all(axis=-1))
 
     def corners_lps(self) -> NDArray[np.float64]:
         """(8, 3) LPS points of the corner voxels' centres."""

@@ -24,6 +24,9 @@ MARGIN_MM = 25.0
 TAIL_MM = 60.0
 """The coccyx reaches this far behind and below the model's sacrum at most [P]."""
 
+SKIN_MM = 75.0
+"""Kept behind the PSIS besides the margin, so that the skin is in the box where it is in the scan [P]."""
+
 LUMBAR_MM = 60.0
 """Kept above the S1 endplate: L5 [P]."""
 
@@ -41,7 +44,8 @@ def crop_box(grid: Grid, pose: PelvisPose, model: ShapeModel) -> Box:
     up = pose.lps_from_model[:3, 2] / np.linalg.norm(pose.lps_from_model[:3, 2])
     back = pose.lps_from_model[:3, 1] / np.linalg.norm(pose.lps_from_model[:3, 1])
     cut = points[model.regions["sacrum_cut"]].mean(axis=0)
-    extra = np.array([places["s1_endplate_centre"] + LUMBAR_MM * up, cut + TAIL_MM * (back - up)])
+    skin = places["left_psis"] + SKIN_MM * back
+    extra = np.array([places["s1_endplate_centre"] + LUMBAR_MM * up, cut + TAIL_MM * (back - up), skin])
     return grid.box_around(np.vstack([points, extra]), MARGIN_MM)
 
 

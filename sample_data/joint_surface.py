@@ -41,6 +41,9 @@ DEGREE = 4
 OPENING, RECESS_OPENING = 0.25, 0.6
 """Growth of the gap per mm beyond the articular zone: at its margins, and in the dorsal-cranial recess. [P]"""
 
+MARGIN_MM = 3.0
+"""Rim of the articular zone within which both faces are still cut. [P]"""
+
 OPENING_ENDS_MM = 14.0
 """The gap grows no more this far beyond the articular zone. [P]"""
 
@@ -158,10 +161,11 @@ class JointSurface:
     def cut_mm(self, y: F32 | F64, z: F32 | F64) -> F64:
         """Least distance of a bone's face from the mid-surface.
 
-        Half the gap in the articular zone and towards the recess. Before and below the zone, where the bones part by
-        themselves, it slackens, so that a bone that bends across the extrapolated mid-surface is left whole.
+        Half the gap in the articular zone, at its margin and towards the recess. Further before and below the zone,
+        where the bones part by themselves, it slackens, so that a bone that bends across the extrapolated mid-surface
+        is left whole.
         """
-        slack = (1 - self.into_recess(y, z)) * np.maximum(self.margin_mm(y, z), 0)
+        slack = (1 - self.into_recess(y, z)) * np.maximum(self.margin_mm(y, z) - MARGIN_MM, 0)
         result: F64 = self.gap_mm(y, z) / 2 - slack
         return result
 

@@ -52,6 +52,15 @@ def test_bones_do_not_overlap(skeleton: Skeleton) -> None:
     assert not both.any()
 
 
+def test_facing_bones_are_nowhere_nearer_than_the_gap(skeleton: Skeleton) -> None:
+    """Also at the rim of the articular zone, where the closed parts blend into the atlas's surfaces."""
+    p = Points.of(np.random.default_rng(4).uniform((25, -15, -20), (75, 70, 62), (400_000, 3)))
+    sacrum, hip = skeleton.sacrum(p), skeleton.hip(p, Side.LEFT)
+    between = (np.abs(sacrum - hip) < 0.3) & (sacrum + hip < 8)
+    assert between.sum() > 1000
+    assert (sacrum + hip)[between].min() > 1.69
+
+
 def test_the_default_is_its_own_mirror_image(skeleton: Skeleton) -> None:
     p = cloud()
     mirrored = Points(-p.x, p.y, p.z)

@@ -63,8 +63,9 @@ class Surfaces:
 
 def subdivide(faces: Faces, count: int) -> tuple[Faces, NDArray[np.int32]]:
     """Split every triangle into four; returns the faces and the ``(m, 2)`` parents of the new vertices."""
-    edges = np.sort(np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-    parents, inverse = np.unique(edges, axis=0, return_inverse=True)
+    edges = np.sort(np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).astype(np.int64), axis=1)
+    keys, inverse = np.unique(edges[:, 0] * count + edges[:, 1], return_inverse=True)
+    parents = np.column_stack(np.divmod(keys, count))
     ab, bc, ca = (inverse.reshape(3, -1) + count).astype(np.int32)
     a, b, c = faces.T
     split = np.concatenate([np.stack(t, axis=1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))])
@@ -116,9 +117,10 @@ def draw_one(
 def adjacency(faces: Faces, count: int) -> sparse.csr_array:
     """Row-normalised neighbour matrix of a surface."""
     edges = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    both = np.unique(np.vstack([edges, edges[:, ::-1]]), axis=0)
-    degree = np.bincount(both[:, 0], minlength=count)
-    return sparse.csr_array((1.0 / degree[both[:, 0]], (both[:, 0], both[:, 1])), shape=(count, count))
+    both = np.vstack([edges, edges[:, ::-1]]).astype(np.int64)
+    rows, columns = np.divmod(np.unique(both[:, 0] * count + both[:, 1]), count)
+    degree = np.bincount(rows, minlength=count)
+    return sparse.csr_array((1.0 / degree[rows], (rows, columns)), shape=(count, count))
 
 
 def membrane(neighbours: sparse.csr_array, wanted: Floats, weight: Floats, stiffness: float) -> Floats:

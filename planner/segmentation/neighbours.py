@@ -12,6 +12,7 @@ from planner.labels import Label, Side
 from planner.segmentation.landmarks import fit_sphere
 from planner.segmentation.model import PelvicFrame
 from planner.segmentation.profiles import NO_DATA, read_profiles
+from planner.segmentation.tail import pelvic_places
 from planner.volume import Volume
 
 __all__ = ["Head", "femoral_heads", "lumbar_seed"]
@@ -119,8 +120,7 @@ def lumbar_seed(volume: Volume, labels: NDArray[np.uint8], frame: PelvicFrame, e
         box = volume.grid.box_around(frame.to_lps(centre), 1.5 * reach)
     except ValueError:
         return
-    index = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in box), indexing="ij"), axis=-1)
-    place = frame.to_pelvic(volume.grid.to_lps(index)) - frame.to_pelvic(endplate_lps)
+    place = pelvic_places(volume.grid.crop(box), frame) - frame.to_pelvic(endplate_lps).astype(np.float32)
     height = place @ ENDPLATE_NORMAL
     across = place @ np.cross(ENDPLATE_NORMAL, [1.0, 0.0, 0.0])
     body = (height > DISC_MM) & (height < reach) & (np.abs(across) < BODY_MM) & (np.abs(place[..., 0]) < 1.5 * BODY_MM)

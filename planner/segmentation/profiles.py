@@ -41,7 +41,7 @@ class EdgeSearch:
 
     reach_mm: float
     step_mm: float = 0.75
-    least_hu: float = 80.0
+    least_hu: float = 60.0
     enough_hu: float = 350.0
     gas_hu: float = -400.0
 

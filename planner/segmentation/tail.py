@@ -28,11 +28,11 @@ FORWARD_MM, BACKWARD_MM = 45.0, 55.0
 OVERLAP_MM = 10.0
 """The tail begins this far above the shape model's end [P]."""
 
-TAIL_SHARE, TAIL_HU = 0.65, (90.0, 200.0)
+TAIL_SHARE, TAIL_HU = 0.55, (75.0, 200.0)
 """The tail is brighter than this share of the median of S3 and what is known below it, between these bounds [P]."""
 
-MARROW_SHARE = 0.5
-"""Enclosed marrow is brighter than this share of the tail's threshold; the canal is not [P]."""
+MARROW_SHARE = 0.1
+"""Enclosed marrow is brighter than this share of the tail's threshold; fat in the canal is not [P]."""
 
 SMOOTH_MM = 0.5
 """Width of the Gaussian before the thresholds: noise makes bridges [P]."""

@@ -12,10 +12,12 @@ from scipy import ndimage
 
 from planner.grid import Grid
 from planner.labels import Label, Side
+from planner.segmentation.carving import carve
 from planner.segmentation.config import SegmentationConfig
 from planner.segmentation.flood import flood
 from planner.segmentation.freeform import Surfaces
 from planner.segmentation.model import BONE_NAMES, PelvicFrame
+from planner.segmentation.profiles import read_profiles
 from planner.segmentation.neighbours import femoral_heads, lumbar_seed
 from planner.segmentation.rasterise import fill_surface
 from planner.segmentation.tail import fill_marrow, pelvic_places, sacral_tail
@@ -63,14 +65,6 @@ class Places:
     cut_lps: NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Band:
-    """Distances to the drawn surfaces, mm: ``outside`` 0 within bone, ``inside`` 0 without."""
-
-    outside: NDArray[np.float32]
-    inside: NDArray[np.float32]
-
-
 def label_voxels(volume: Volume, surfaces: Surfaces, places: Places, config: SegmentationConfig) -> Labels:
     """Label a cropped canonical volume.
 
@@ -80,31 +74,62 @@ def label_voxels(volume: Volume, surfaces: Surfaces, places: Places, config: Seg
     """
     labels = enclosed(surfaces, volume.grid)
     labels[volume.hu < GAS_HU] = 0
-    band = measure(labels, volume.grid)
-    labels = carve(volume.hu, labels, band, config)
+    outside = distance_outside(labels, volume.grid)
+    labels = carve(volume.hu, labels, volume.grid, config)
     seeds = labels.copy()
     for side, head in femoral_heads(volume, places.sockets).items():
         head.paint(seeds, volume.grid, FEMORA[side])
     lumbar_seed(volume, seeds, places.frame, places.endplate_lps)
-    open_mask = (volume.hu > config.bone_hu) & ~joint_space(labels, volume.grid, config)
-    grown = flood(volume.hu, seeds, open_mask, (config.bone_hu, BRIGHTEST_HU))
+    levels = bone_levels(volume, surfaces, config)
+    open_mask = (volume.hu > min(levels)) & ~joint_space(labels, volume.grid, config)
+    grown = flood(volume.hu, seeds, open_mask, (min(levels), BRIGHTEST_HU))
+    for value, level in enumerate(levels, start=1):
+        grown[(grown == value) & (labels == 0) & (volume.hu <= level)] = 0
     del seeds, open_mask
-    pelvis = np.where((grown <= Label.RIGHT_HIP) & within_reach(grown, band, volume.grid, places, config), grown, 0)
+    reach = within_reach(grown, outside, volume.grid, places, config) | fragments(volume.hu, grown, outside, config)
+    pelvis = np.where((grown <= Label.RIGHT_HIP) & reach, grown, 0)
     others = solid(np.where(grown > Label.RIGHT_HIP, grown, 0).astype(np.uint8), volume.grid)
     result = np.where(pelvis > 0, pelvis, others).astype(np.uint8)
     result[sacral_tail(volume, result, places.frame, places.cut_lps)] = Label.SACRUM
     return tidy(result)
 
 
-def within_reach(grown: Labels, band: Band, grid: Grid, places: Places, config: SegmentationConfig) -> Mask:
+def bone_levels(volume: Volume, surfaces: Surfaces, config: SegmentationConfig) -> list[float]:
+    """Threshold of each bone of the pelvis, HU."""
+    levels = []
+    for name in BONE_NAMES:
+        points = surfaces.vertices[name][surfaces.strength[name] > 0]
+        edge = read_profiles(volume, points, np.zeros_like(points), np.zeros(1)) if len(points) else np.zeros((1, 1))
+        levels.append(float(np.clip(config.bone_share * np.median(edge), *config.bone_hu)))
+    return levels
+
+
+def within_reach(
+    grown: Labels, outside: NDArray[np.float32], grid: Grid, places: Places, config: SegmentationConfig
+) -> Mask:
     """Voxels near enough to the drawn surfaces; farther behind the sacrum, where its processes are not in the model."""
-    near: Mask = band.outside <= config.add_mm
-    far = (grown == Label.SACRUM) & ~near & (band.outside <= config.dorsal_mm)
+    near: Mask = outside <= config.add_mm
+    far = (grown == Label.SACRUM) & ~near & (outside <= config.dorsal_mm)
     box = ndimage.find_objects(far.astype(np.uint8))
     if box:
         behind = pelvic_places(grid.crop(box[0]), places.frame) - places.frame.to_pelvic(places.endplate_lps)
         near[box[0]] |= far[box[0]] & (behind @ DORSAL.astype(np.float32) > BODY_DEPTH_MM)
     return near
+
+
+def fragments(hu: NDArray[np.int16], grown: Labels, outside: NDArray[np.float32], config: SegmentationConfig) -> Mask:
+    """Parts that hang on a hip bone farther out and are too bright for enhanced vessels."""
+    found = np.zeros(grown.shape, bool)
+    far = ((grown == HIPS[0]) | (grown == HIPS[1])) & (outside > config.add_mm) & (outside <= config.far_mm)
+    boxes = ndimage.find_objects(far.astype(np.uint8))
+    if not boxes:
+        return found
+    box = boxes[0]
+    parts = cc3d.connected_components(far[box], connectivity=6)
+    inside = parts > 0
+    bright = np.bincount(parts[inside], hu[box][inside] > config.far_hu) / np.maximum(np.bincount(parts[inside]), 1)
+    found[box] = (bright > 0.5)[parts] & inside
+    return found
 
 
 def enclosed(surfaces: Surfaces, grid: Grid) -> Labels:
@@ -119,20 +144,11 @@ def enclosed(surfaces: Surfaces, grid: Grid) -> Labels:
     return labels
 
 
-def measure(labels: Labels, grid: Grid) -> Band:
-    """Distances from each voxel to the labelled bone and to its outside."""
+def distance_outside(labels: Labels, grid: Grid) -> NDArray[np.float32]:
+    """Distance of each voxel to the nearest labelled one, mm."""
     spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    bone = labels > 0
-    outside = edt.edt(np.ascontiguousarray(~bone), anisotropy=spacing, black_border=False, parallel=1)
-    inside = edt.edt(np.ascontiguousarray(bone), anisotropy=spacing, black_border=False, parallel=1)
-    return Band(outside, inside)
-
-
-def carve(hu: NDArray[np.int16], labels: Labels, band: Band, config: SegmentationConfig) -> Labels:
-    """Take off soft voxels near the surface that the outside reaches through soft voxels."""
-    soft = (hu < config.soft_hu) & (band.inside <= config.carve_mm)
-    reached = ndimage.binary_propagation((labels == 0) & soft & (band.outside <= config.add_mm), mask=soft)
-    return np.where(reached, 0, labels).astype(np.uint8)
+    away: NDArray[np.float32] = edt.edt(labels == 0, anisotropy=spacing, black_border=False, parallel=1)
+    return away
 
 
 def joint_space(labels: Labels, grid: Grid, config: SegmentationConfig) -> Mask:

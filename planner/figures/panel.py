@@ -140,7 +140,7 @@ def letters(axes: Axes, right_lps: Vector, up_lps: Vector, colour: str = "#FFFFF
 
 def scale_bar(axes: Axes, half_mm: tuple[float, float], colour: str = "#FFFFFF") -> None:
     """Draw a bar of a round length in the lower right corner."""
-    length = next(step for step in (100.0, 50.0, 20.0, 10.0, 5.0) if step <= half_mm[0] * 0.6)
+    length = next(step for step in (100.0, 50.0, 20.0, 10.0, 5.0) if step <= half_mm[0] * 0.5)
     x, y = half_mm[0] * 0.95 - length, -half_mm[1] * 0.93
     axes.add_patch(Rectangle((x, y), length, half_mm[1] * 0.012, fc=colour, ec="#000000", lw=0.4))
     effects = CASING if colour == "#FFFFFF" else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,17 +42,22 @@ LEFT, POSTERIOR, CRANIAL = np.eye(3)
 Vector = NDArray[np.float64]
 
 
-def _page(case: FigureCase, side: Side, picture: str, widths_in: tuple[float, ...], height_in: float) -> Page:
-    page = Page(heading(case, side, picture), widths_in, height_in)
+def _page(case: FigureCase, side: Side, picture: str, widths_in: tuple[float, ...], bones: Sequence[Label]) -> Page:
+    """Start a page of panels, square but for a wider first one, with the bones that are in the scan in its legend."""
+    page = Page(heading(case, side, picture), widths_in, widths_in[-1])
     present = set(np.unique(case.bones.labels.values[::4, ::4, ::4]).tolist())
     extra = ["articular", "ligamentous", "keepout", *(["implant"] if case.best(side) else [])]
-    page.legend([label for label in BONES_SHOWN if label in present], extra)
+    page.legend([label for label in bones if label in present], extra)
     return page
+
+
+def _own_bones(side: Side) -> tuple[Label, ...]:
+    return Label.SACRUM, side.hip, Label.LUMBAR
 
 
 def draw_axial(case: FigureCase, side: Side, folder: Path) -> Path:
     """Draw the whole axial slice and three slices through the joint."""
-    page = _page(case, side, "axial slices", (4.9, 3.6, 3.6, 3.6), 3.6)
+    page = _page(case, side, "axial slices", (4.9, 3.6, 3.6, 3.6), BONES_SHOWN)
     focus, best = case.focus_lps(side), case.best(side)
     step = LEVEL_SHARE * best.diameter_mm / 2 if best else LEVEL_APART_MM
     middle = np.array([_middle_x(case), focus[1], focus[2]])
@@ -63,7 +69,7 @@ def draw_axial(case: FigureCase, side: Side, folder: Path) -> Path:
         draw_plane(axes, case, plane, f"axial, {where}")
     return page.save(
         folder / f"{side}_axial.png",
-        f"{WINDOW_WORDS}. Seen from the feet: R is the patient's right. Black: outside the scan.",
+        f"{WINDOW_WORDS}. Seen from the feet: R is the patient's right.",
     )
 
 
@@ -73,7 +79,7 @@ def _middle_x(case: FigureCase) -> float:
 
 def draw_along(case: FigureCase, side: Side, implant: Cylinder, folder: Path) -> Path:
     """Draw the two planes that hold the implant's axis: across the joint, and within it."""
-    page = _page(case, side, "two sections that hold the implant's axis", (4.6, 4.6), 4.6)
+    page = _page(case, side, "two sections that hold the implant's axis", (4.6, 4.6), _own_bones(side))
     across = across_joint(case, side, implant)
     half = (ZOOM_HALF_MM, ZOOM_HALF_MM)
     axis = implant.axis_lps
@@ -103,7 +109,7 @@ def across_joint(case: FigureCase, side: Side, implant: Cylinder) -> Vector:
 
 def draw_down(case: FigureCase, side: Side, implant: Cylinder, folder: Path) -> Path:
     """Look down the implant from behind, at its entry, middle and tip."""
-    page = _page(case, side, "down the implant, seen from behind", (3.8, 3.8, 3.8), 3.8)
+    page = _page(case, side, "down the implant, seen from behind", (3.8, 3.8, 3.8), _own_bones(side))
     axis = implant.axis_lps
     up = CRANIAL - (CRANIAL @ axis) * axis
     up /= np.linalg.norm(up)

@@ -1,7 +1,10 @@
-"""One implant in one place: what it measures, which constraints it keeps, what it scores. Compiled.
+"""One implant in one place: what it measures, which constraints it keeps, what it scores, how it climbs. Compiled.
 
 A *pose* is ``(x, y, z, dx, dy, dz)``: the implant's centre in LPS mm and the unit insertion direction.
 The implant is sampled on rings of its surface and on its axis; `planner.trajectory.exact` measures without samples.
+
+All compiled code is in this one file: numba's cache knows a change of the file that a function is in, not one of the
+functions that it calls.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ __all__ = [
     "TERMS",
     "Lattice",
     "Scene",
+    "breached",
+    "climb",
     "evaluate",
     "evaluate_all",
+    "is_new",
     "measure",
     "only_broken",
     "safe_radius",
@@ -146,6 +152,39 @@ SPARE_MM = 5.0
 
 RADIUS_DIRECTIONS = 8
 """Directions in which the entry is moved."""
+
+FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.07
+"""First and least step of the climb."""
+
+POLISH_STEP_MM = 0.66
+"""First step of the last climb, which starts near the top."""
+
+STEP_CUT = 1 / 3
+"""Of the step, when no move leads up."""
+
+STEP_DEG_PER_MM = 2.0
+"""Turn that goes with a step."""
+
+LEAST_GAIN = 1e-6
+"""Less is no way up: it is the last bits of a sum."""
+
+MOVES = np.array(
+    [
+        [1, 0, 0, 0, 0],
+        [0, 1, 0, 0, 0],
+        [0, 0, 1, 0, 0],
+        [0, 0, 0, 1, 0],
+        [0, 0, 0, 0, 1],
+        [0, 1, 0, 1, 0],
+        [0, 1, 0, -1, 0],
+        [0, 0, 1, 0, 1],
+        [0, 0, 1, 0, -1],
+    ],
+    dtype=np.float64,
+)
+"""Moves of the climb, each tried both ways: forward, along the joint, out of it, turned in it, turned out of it; and
+turns about either end instead of the centre, for ridges between two constraints."""
+
 
 Array = NDArray[np.float64]
 
@@ -486,17 +525,19 @@ def least_slack(scene, pose, diameter, length, m):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def safe_radius(scene, pose, diameter, length, enough):  # type: ignore[no-untyped-def]
-    """How far the implant may move sideways, in any of `RADIUS_DIRECTIONS`, with every constraint kept.
+def safe_radius(scene, pose, diameter, length, enough, first):  # type: ignore[no-untyped-def]
+    """How far the implant may move sideways, in any of `RADIUS_DIRECTIONS`, with every constraint kept; which binds.
 
     No slack in mm shrinks faster than the implant moves, so each direction is followed in steps of the slack left.
-    At most the radius for which the score is 1. Stops, with what it has, once it is no more than `enough`.
+    At most the radius for which the score is 1. Stops, with what it has, once it is no more than `enough`: begin with
+    the direction `first` that is likely to bind.
     """
     u, v = _across(scene, pose)
     m = np.empty(len(MEASURES))
     moved, tightest = pose.copy(), least_slack(scene, pose, diameter, length, m)
-    least = scene.limits[14] if tightest >= 0 else 0.0
-    for k in range(RADIUS_DIRECTIONS):
+    least, binding = scene.limits[14] if tightest >= 0 else 0.0, first
+    for turn in range(RADIUS_DIRECTIONS):
+        k = (first + turn) % RADIUS_DIRECTIONS
         angle = 2 * math.pi * k / RADIUS_DIRECTIONS
         way = math.cos(angle) * u + math.sin(angle) * v
         radius, slack = 0.0, tightest
@@ -505,17 +546,19 @@ def safe_radius(scene, pose, diameter, length, enough):  # type: ignore[no-untyp
             moved[0:3] = pose[0:3] + ahead * way
             slack = least_slack(scene, moved, diameter, length, m)
             if slack < 0:
-                least = radius
+                least, binding = radius, k
             radius = ahead
-    return least
+    return least, binding
 
 
 @njit(cache=True, nogil=True)
-def evaluate(scene, pose, diameter, length, beat, with_radius):  # type: ignore[no-untyped-def]
+def evaluate(scene, pose, size, beat, way):  # type: ignore[no-untyped-def]
     """Score, and a trace of the slack, of a pose that keeps every constraint; else the slack, which is negative.
 
-    Whatever cannot be more than `beat` is not worked out: some value not above it is returned.
+    Whatever cannot be more than `beat` is not worked out: some value not above it is returned. The safe entry radius
+    counts if `way`, the direction to begin with, is not negative; the direction that binds is returned.
     """
+    diameter, length = size
     m = np.full(len(MEASURES), FAR_MM)
     if beat >= 0:
         slack = least_slack(scene, pose, diameter, length, m)
@@ -523,13 +566,14 @@ def evaluate(scene, pose, diameter, length, beat, with_radius):  # type: ignore[
         m = measure(scene, pose, diameter, length)
         slack = slacks(scene, m).min()
     if slack < 0:
-        return slack
+        return slack, way
     value, weight = score_without_radius(scene, m) + _spare(scene, m), scene.weights[-1]
-    if not with_radius or value + weight <= beat:
-        return value
+    if way < 0 or value + weight <= beat:
+        return value, way
     zero, one = scene.limits[13], scene.limits[14]
     enough = zero + (beat - value) / weight * (one - zero) if beat > value else 0.0
-    return value + weight * _ramp(safe_radius(scene, pose, diameter, length, enough), zero, one)
+    radius, way = safe_radius(scene, pose, diameter, length, enough, way)
+    return value + weight * _ramp(radius, zero, one), way
 
 
 @njit(cache=True, nogil=True)
@@ -566,3 +610,75 @@ def only_broken(scene, poses, diameter, length):  # type: ignore[no-untyped-def]
             alone[worst] += 1
             best[worst] = max(best[worst], slack[worst])
     return alone, best
+
+
+@njit(cache=True, nogil=True)
+def are_distinct(pose, other, distinct_mm, distinct_deg):  # type: ignore[no-untyped-def]
+    """Whether two poses differ by enough: centres apart, or axes turned."""
+    away = pose[0:3] - other[0:3]
+    if np.dot(away, away) >= distinct_mm * distinct_mm:
+        return True
+    return math.degrees(math.acos(min(1.0, np.dot(pose[3:6], other[3:6])))) >= distinct_deg
+
+
+@njit(cache=True, nogil=True)
+def is_new(pose, taken, distinct_mm, distinct_deg):  # type: ignore[no-untyped-def]
+    """Whether a pose is distinct from all of ``(n, 6)`` poses."""
+    for k in range(len(taken)):  # noqa: SIM110 (numba knows no all())
+        if not are_distinct(pose, taken[k], distinct_mm, distinct_deg):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _moved(scene, pose, move, step_mm):  # type: ignore[no-untyped-def]
+    """Pose after a move: three shifts (axis, along the joint, out of it) and two turns (in the joint, out of it)."""
+    d = pose[3:6]
+    n = scene.facing - np.dot(scene.facing, d) * d
+    n /= math.sqrt(np.dot(n, n))
+    along = np.cross(d, n)
+    out = pose.copy()
+    out[0:3] += step_mm * (move[0] * d + move[1] * along + move[2] * n)
+    turn = math.radians(STEP_DEG_PER_MM * step_mm)
+    out[3:6] = d + math.tan(turn) * (move[3] * along + move[4] * n)
+    out[3:6] /= math.sqrt(np.dot(out[3:6], out[3:6]))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyped-def]
+    """Pattern search: every move that leads up is made, and repeated; the step is cut when none does.
+
+    Stays distinct from the poses `taken`. To polish is to start with small steps and to score the safe entry radius.
+    """
+    pose = start.copy()
+    best, way = evaluate(scene, pose, size, -1.0, 0 if polish else -1)
+    step = POLISH_STEP_MM if polish else FIRST_STEP_MM
+    while step >= LAST_STEP_MM:
+        before = best
+        for k in range(2 * len(MOVES)):
+            sign = 1.0 - 2.0 * (k % 2)
+            while True:
+                trial = _moved(scene, pose, MOVES[k // 2], sign * step)
+                if not is_new(trial, taken, distinct[0], distinct[1]):
+                    break
+                value, way = evaluate(scene, trial, size, best, way)
+                if value <= best + LEAST_GAIN:
+                    break
+                pose, best = trial, value
+        if best <= before + LEAST_GAIN:
+            step *= STEP_CUT
+    return pose, best
+
+
+@njit(cache=True, nogil=True)
+def breached(scene, poses, size, floors):  # type: ignore[no-untyped-def]
+    """Share of ``(n, 6)`` poses of which one of `BREACH` is below its floor; at a floor of 0, touches."""
+    breached = 0
+    for k in range(len(poses)):
+        m = measure(scene, poses[k], size[0], size[1])
+        for b in range(len(BREACH)):
+            if m[BREACH[b]] < floors[b] or (b > 0 and m[BREACH[b]] <= floors[b]):
+                breached += 1
+                break
+    return breached / len(poses)

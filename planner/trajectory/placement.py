@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.stats import norm, qmc
 
 from planner.trajectory.config import Constraints, PlacementModel, PlacementModels
-from planner.trajectory.kernel import BREACH, Scene, measure
+from planner.trajectory.kernel import Scene, breached
 from planner.trajectory.model import PlacementError
 
 __all__ = ["breach_probability"]
@@ -43,7 +42,7 @@ def breach_probability(
     normal = _normal_points(models.log2_samples)
     floors = np.array([constraints.neural_floor_mm, 0.0, 0.0, 0.0])
     shares = [
-        float(_breached(scene, _placed(scene, pose, size[1], model, normal), size, floors))
+        float(breached(scene, _placed(scene, pose, size[1], model, normal), size, floors))
         for model in (models.navigated, models.fluoroscopic)
     ]
     return PlacementError(navigated=shares[0], fluoroscopic=shares[1])
@@ -66,15 +65,3 @@ def _placed(scene: Scene, pose: Array, length: float, model: PlacementModel, nor
     turned /= np.linalg.norm(turned, axis=1, keepdims=True)
     poses: Array = np.hstack([tip - 0.5 * length * turned, turned])
     return poses
-
-
-@njit(cache=True, nogil=True)
-def _breached(scene, poses, size, floors):  # type: ignore[no-untyped-def]
-    breached = 0
-    for k in range(len(poses)):
-        m = measure(scene, poses[k], size[0], size[1])
-        for b in range(len(BREACH)):
-            if m[BREACH[b]] < floors[b] or (b > 0 and m[BREACH[b]] <= floors[b]):
-                breached += 1
-                break
-    return breached / len(poses)

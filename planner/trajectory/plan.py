@@ -181,7 +181,7 @@ def _candidate(task: Task, found: Found) -> Candidate | None:
     if not _keeps(clearances, breach, config):
         return None
     least = min(clearances[name].mm for name in HAZARDS if name in clearances)
-    radius = float(safe_radius(scene, found.pose, diameter, length, 0.0))
+    radius = float(safe_radius(scene, found.pose, diameter, length, 0.0, 0)[0])
     values = _terms(task, found, radius)
     axial, tilt = insertion_angles(direction, frame, task.side)
     return Candidate(

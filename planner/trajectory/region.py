@@ -38,6 +38,9 @@ REACH_MM = 15.0
 MARGIN_MM = 36.0
 """Region round the joint's middle third: `REACH_MM` and the farthest that an implant of 30 mm sticks out."""
 
+NEURAL_MARGIN_MM = 60.0
+"""Keep-outs this far round the joint are measured to: the canal lies within."""
+
 ACCESS_MM = 30.0
 """Region further to posterior, where bone can lie in the way: the iliac spine overhangs the joint's mouth by less."""
 
@@ -126,8 +129,19 @@ def make_region(volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, 
     for number, layer in enumerate(layers):
         fields[..., number] = layer
     np.clip(fields[..., :DISTANCES], -REACH_MM, REACH_MM, out=fields[..., :DISTANCES])
-    named = {"neural": neural, "ventral_cortex": ventral, "outer_iliac_cortex": outer}
-    return Region(grid, fields, {name: structure_of(mask, grid) for name, mask in named.items()})
+    structures = {
+        "neural": _neural_structure(keepouts, joint),
+        "ventral_cortex": structure_of(ventral, grid),
+        "outer_iliac_cortex": structure_of(outer, grid),
+    }
+    return Region(grid, fields, structures)
+
+
+def _neural_structure(keepouts: Keepouts, joint: Joint) -> Structure:
+    """All keep-outs that any implant in the joint can have as its nearest."""
+    grid = keepouts.mask.grid
+    box = grid.box_around(joint.vertices_lps, NEURAL_MARGIN_MM)
+    return structure_of(keepouts.mask.values[box] > 0, grid.crop(box))
 
 
 def _box(grid: Grid, joint: Joint, frame: PelvicFrame) -> tuple[slice, slice, slice]:
@@ -169,8 +183,9 @@ def signed_distance(mask: Mask, grid: Grid) -> Field:
 
 def _solid(bone: Field, grid: Grid, radius_mm: float) -> Field:
     """Signed distance to the closing of the bones by a ball: the joint between them counts as solid."""
-    grown = signed_distance(bone <= radius_mm, grid)
-    return signed_distance(grown <= -radius_mm, grid)
+    half = 0.5 * float(grid.spacing_zyx_mm.mean())
+    depth = _centre_distance(bone > radius_mm, grid) - half  # into the dilated bones
+    return signed_distance(depth >= radius_mm, grid)
 
 
 def _walls(

@@ -5,20 +5,18 @@ Deterministic: no random numbers, and ties go to the earlier trial.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from planner.joint.model import Joint, Third
 from planner.trajectory.config import Search
-from planner.trajectory.kernel import CONSTRAINTS, Scene, evaluate, evaluate_all
+from planner.trajectory.kernel import CONSTRAINTS, Scene, climb, evaluate_all, is_new
 from planner.trajectory.scene import joint_normals
 
-__all__ = ["Found", "Trials", "are_distinct", "climb", "first_poses", "next_best", "try_all"]
+__all__ = ["Found", "Trials", "first_poses", "next_best", "try_all"]
 
 IN_PLANE_DEG = (-24.0, 42.0)
 """First directions within the joint, from the axial plane to cranial: the tilts allowed and some more, for joints that
@@ -26,21 +24,6 @@ lie askew `[P]`."""
 
 OUT_OF_PLANE_DEG = (-8.0, 0.0, 8.0)
 """First directions out of the joint `[P]`."""
-
-FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.07
-"""First and least step of the climb."""
-
-POLISH_STEP_MM = 0.66
-"""First step of the last climb, which starts near the top."""
-
-STEP_CUT = 1 / 3
-"""Of the step, when no move leads up."""
-
-STEP_DEG_PER_MM = 2.0
-"""Turn that goes with a step."""
-
-LEAST_GAIN = 1e-6
-"""Less is no way up: it is the last bits of a sum."""
 
 POLISHED = 6
 """Best climbs of a round that are climbed again with the safe entry radius in the score, besides one of each size."""
@@ -51,23 +34,6 @@ APART_MM, APART_DEG = 1.5, 3.0
 Array = NDArray[np.float64]
 
 Size = tuple[float, float]
-
-MOVES = np.array(
-    [
-        [1, 0, 0, 0, 0],
-        [0, 1, 0, 0, 0],
-        [0, 0, 1, 0, 0],
-        [0, 0, 0, 1, 0],
-        [0, 0, 0, 0, 1],
-        [0, 1, 0, 1, 0],
-        [0, 1, 0, -1, 0],
-        [0, 0, 1, 0, 1],
-        [0, 0, 1, 0, -1],
-    ],
-    dtype=np.float64,
-)
-"""Moves of the climb, each tried both ways: forward, along the joint, out of it, turned in it, turned out of it; and
-turns about either end instead of the centre, for ridges between two constraints."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,64 +110,6 @@ def try_all(scene: Scene, poses: Array, sizes: Sequence[Size]) -> Trials:
     return Trials(poses, values, rejected)
 
 
-@njit(cache=True, nogil=True)
-def are_distinct(pose, other, distinct_mm, distinct_deg):  # type: ignore[no-untyped-def]
-    """Whether two poses differ by enough: centres apart, or axes turned."""
-    away = pose[0:3] - other[0:3]
-    if np.dot(away, away) >= distinct_mm * distinct_mm:
-        return True
-    return math.degrees(math.acos(min(1.0, np.dot(pose[3:6], other[3:6])))) >= distinct_deg
-
-
-@njit(cache=True, nogil=True)
-def _is_new(pose, taken, distinct_mm, distinct_deg):  # type: ignore[no-untyped-def]
-    for k in range(len(taken)):  # noqa: SIM110 (numba knows no all())
-        if not are_distinct(pose, taken[k], distinct_mm, distinct_deg):
-            return False
-    return True
-
-
-@njit(cache=True, nogil=True)
-def _moved(scene, pose, move, step_mm):  # type: ignore[no-untyped-def]
-    """Pose after a move: three shifts (axis, along the joint, out of it) and two turns (in the joint, out of it)."""
-    d = pose[3:6]
-    n = scene.facing - np.dot(scene.facing, d) * d
-    n /= math.sqrt(np.dot(n, n))
-    along = np.cross(d, n)
-    out = pose.copy()
-    out[0:3] += step_mm * (move[0] * d + move[1] * along + move[2] * n)
-    turn = math.radians(STEP_DEG_PER_MM * step_mm)
-    out[3:6] = d + math.tan(turn) * (move[3] * along + move[4] * n)
-    out[3:6] /= math.sqrt(np.dot(out[3:6], out[3:6]))
-    return out
-
-
-@njit(cache=True, nogil=True)
-def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyped-def]
-    """Pattern search: every move that leads up is made, and repeated; the step is cut when none does.
-
-    Stays distinct from the poses `taken`. To polish is to start with small steps and to score the safe entry radius.
-    """
-    pose = start.copy()
-    best = evaluate(scene, pose, size[0], size[1], -1.0, polish)
-    step = POLISH_STEP_MM if polish else FIRST_STEP_MM
-    while step >= LAST_STEP_MM:
-        before = best
-        for k in range(2 * len(MOVES)):
-            sign = 1.0 - 2.0 * (k % 2)
-            while True:
-                trial = _moved(scene, pose, MOVES[k // 2], sign * step)
-                if not _is_new(trial, taken, distinct[0], distinct[1]):
-                    break
-                value = evaluate(scene, trial, size[0], size[1], best, polish)
-                if value <= best + LEAST_GAIN:
-                    break
-                pose, best = trial, value
-        if best <= before + LEAST_GAIN:
-            step *= STEP_CUT
-    return pose, best
-
-
 def next_best(scene: Scene, trials: Trials, taken: Array, search: Search, size_tolerance: float) -> Found | None:
     """Best refined pose that is distinct from the ``(m, 6)`` poses taken; None if no trial is.
 
@@ -224,7 +132,7 @@ def _starts(poses: Array, values: Array, taken: Array, search: Search) -> list[A
     chosen: list[Array] = []
     for index in np.argsort(-values, kind="stable"):
         others = np.array([*taken, *chosen]).reshape(-1, 6)
-        if _is_new(poses[index], others, search.distinct_mm, search.distinct_deg):
+        if is_new(poses[index], others, search.distinct_mm, search.distinct_deg):
             chosen.append(poses[index])
         if len(chosen) == search.starts_per_size:
             break
@@ -241,7 +149,7 @@ def _shortlist(ranked: list[Found], reach: float) -> list[Found]:
             break
         same_size = [other.pose for other in chosen if other.size == found.size]
         others = [other.pose for other in chosen] if len(chosen) < POLISHED else same_size
-        fresh = _is_new(found.pose, np.array(others).reshape(-1, 6), APART_MM, APART_DEG)
+        fresh = is_new(found.pose, np.array(others).reshape(-1, 6), APART_MM, APART_DEG)
         if fresh and (len(chosen) < POLISHED or not same_size):
             chosen.append(found)
     return chosen

@@ -92,7 +92,8 @@ Lengths in mm. `load` is the machine's load average when the case began: seconds
 - **jhu**: pelves of the JHU atlas (Han et al., Phys Med Biol 2019, 10.1088/1361-6560/ab1456, CC BY 4.0), CT rendered
   likewise. **The shape model is built from these very people**: their figures are optimistic. Their sacrum ends at S3.
 - **fracsegnet**: real CT of bones (Liu et al., MICCAI 2023, MIT) with expert labels and made soft tissue behind them.
-  One side of each is fractured. No keep-outs are known, so plans are not scored.
+  One side of each is fractured. No keep-outs are known, so plans are not scored. The bones were cut out along the
+  experts' outline, and the cut can still be seen in the scan: **outlines are easier to find than in a patient**.
 
 What made CT is not: its tissue is simple, its noise is not a scanner's, and L5 and femora, where it has them, are
 closed forms and are not scored. Made facing faces are at least 1.5 mm apart: where a mesh's faces are closer or

@@ -38,9 +38,6 @@ class JointConfig(BaseModel):
     """Cartilage and fluid between the faces, of which nothing is seen pure where the gap is thin: hyaline
     cartilage reads 70-110 HU on unenhanced CT `[P]`."""
 
-    blur_mm: float = Field(default=0.6, ge=0.3, le=2.0)
-    """Standard deviation of the scanner's point spread in plane; half the voxel is added in quadrature `[P]`."""
-
     shift_limit_mm: float = Field(default=1.5, ge=0.0, le=4.0)
     """A face is moved no further than this from its label `[P]`."""
 

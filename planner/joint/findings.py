@@ -38,11 +38,14 @@ UNSEEN_SHARE = 0.05
 MARGIN_MM = 5.0
 """Width of the strip behind the anterior margin in which the anterior gap is taken `[P]`."""
 
-BRIDGE_DIP = 0.12
+BRIDGE_DIP = 0.08
 """A dark line shallower than this share of the bone's contrast is none `[P]`."""
 
-BRIDGE_HU = 180.0
-"""Darkest HU across a bridge: above cartilage, fluid and disc `[P]`."""
+BRIDGE_HU = 250.0
+"""Darkest HU across a bridge: above cartilage, fluid and disc even when blurred `[P]`."""
+
+BRIDGE_HALF_MM = 1.5
+"""Half-width of the narrowest bridge: less is noise `[P]`."""
 
 
 def is_truncated(volume: Volume, measured: Measured, articular: NDArray[np.bool_], fit: ShapeFit, side: Side) -> bool:
@@ -58,7 +61,8 @@ def _beside_padding(volume: Volume, points_lps: NDArray[np.float64]) -> NDArray[
     offsets = EDGE_MM * np.vstack([np.eye(3), -np.eye(3)])
     index = np.round(volume.grid.to_index(points_lps[:, None] + offsets)).astype(np.int64)
     index = np.clip(index, 0, np.array(volume.grid.shape_zyx) - 1)
-    beside: NDArray[np.bool_] = (volume.hu[tuple(np.moveaxis(index, -1, 0))] <= PADDING_HU).any(axis=1)
+    hu = volume.hu[index[..., 0], index[..., 1], index[..., 2]]
+    beside: NDArray[np.bool_] = np.any(hu <= PADDING_HU, axis=1)
     return beside
 
 
@@ -75,7 +79,9 @@ def _auricular_unseen(fit: ShapeFit, side: Side) -> float:
 def bridged_area_mm2(measured: Measured, fit: GapFit, articular: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:
     """Area of the largest patch of the articular zone across which bone runs without a dark line, and the patch."""
     bridged = articular & (fit.dip < BRIDGE_DIP) & (fit.lowest_hu > BRIDGE_HU)
-    patch = measured.sheet.largest(bridged)
+    rings = measured.sheet.rings(BRIDGE_HALF_MM)
+    opened = bridged & measured.sheet.grow(measured.sheet.shrink(bridged, rings), rings)
+    patch = measured.sheet.largest(opened)
     return float(measured.sheet.vertex_areas_mm2[patch].sum()), patch
 
 
@@ -92,14 +98,15 @@ def anterior_gap_mm(joint: Joint) -> float:
 def joint_findings(
     joint: Joint, bridge_mm2: float, bridge: NDArray[np.bool_], config: JointConfig
 ) -> tuple[Finding, ...]:
-    """Findings of one side."""
+    """Say what must be said of one side."""
     found = []
     if joint.truncated:
         message = f"The scan cuts the {joint.side} joint off: its thirds are not known."
         found.append(Finding("joint-truncated", Level.WARN, joint.side.value, message))
     gap = anterior_gap_mm(joint)
     if gap > config.widening_mm:
-        message = f"The {joint.side} joint is {gap:.1f} mm wide at its anterior margin; {config.widening_mm:g} mm is the limit."
+        limit = f"{config.widening_mm:g} mm is the limit"
+        message = f"The {joint.side} joint is {gap:.1f} mm wide at its anterior margin; {limit}."
         found.append(Finding("widening", Level.WARN, joint.side.value, message))
     if bridge_mm2 >= config.bridge_area_mm2:
         message = (

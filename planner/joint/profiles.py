@@ -1,18 +1,21 @@
-"""Faces by intensity: the gap as a dark slab between bright ones, blurred by the scanner.
+"""Faces by intensity: the gap as a dark slab between two cortices, blurred by the scanner.
 
 Across the gap, at distance `t` from the mid-surface towards the ilium, the scan reads
 
-    I(t) = L + (S - L) P((a - t) / s) + (H - L) P((t - b) / s)
+    I(t) = L + (S - L) P((a - t) / s) - (S - m) P((a - c - t) / s)
+             + (H - L) P((t - b) / s) - (H - n) P((t - b - c) / s)
 
-with the faces at `a` and `b`, bone of `S` and `H` HU behind them, `L` in the gap, and the Gaussian integral `P` of the
-scanner's blur `s`. The slopes fix `S` and `H` where the cortex is too thin to show its true height; the depth of the dip
-fixes ``b - a`` where the gap is thinner than the blur. With `s` and `L` known, four numbers are fitted to each profile.
+with the faces at `a` and `b`, cortices of `S` and `H` HU and thickness `c`, marrow of `m` and `n` behind them, `L` in
+the gap, and the Gaussian integral `P` of the scanner's blur `s`. Marrow and gap are read from the profile, `s` and `c`
+are one pair for the joint, and four numbers are fitted to each profile: where the gap is thinner than the blur, the
+depth of the dip fixes ``b - a``.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numba import njit
@@ -38,10 +41,29 @@ over it stays below 0.1 mm `[P]`."""
 CORTEX_MM = 2.0
 """The peak of the subchondral bone lies no deeper than this behind its label's face `[P]`."""
 
-SIGMAS_MM = (0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2)
-"""Blurs that are tried; that with the smallest residual over the joint is the scanner's `[P]`."""
+SIGMAS_MM = (0.45, 0.55, 0.65, 0.75, 0.9, 1.1, 1.35)
+"""Blurs that are tried: sharp kernel and thin slices to soft kernel and thick ones."""
 
-TRIAL_PROFILES = 300
+CORTICES_MM = (1.4, 1.8, 2.3, 2.9)
+"""Thicknesses of the subchondral plate that are tried with each `[P]`."""
+
+FINER = (0.93, 1.0, 1.07)
+"""Factors by which the best pair is varied: blur and cortex trade against each other, and a step of a third in
+either moves the gap by 0.3 mm."""
+
+MARROW_MM = 4.5
+"""Depth behind the face at which marrow is read: behind the thickest plate `[P]`."""
+
+GAP_WIDE_MM, GAP_SHARE = 2.5, 0.05
+"""Gaps wider than this show their own HU; where so much of the joint is that wide, they tell the gap's HU `[P]`."""
+
+PLAIN_DEG = 30.0
+"""Faces that diverge by less are parallel enough for the blur to be read from them `[P]`."""
+
+GAP_HU_RANGE = (-60.0, 110.0)
+"""Fat, fluid, ligament, cartilage: anything darker is gas, anything brighter is not seen pure."""
+
+TRIAL_PROFILES = 200
 """So many profiles, evenly spaced over the sheet, choose the blur."""
 
 CONTRAST_HU = 150.0
@@ -84,8 +106,8 @@ class GapFit:
         Darkest sample between the faces.
     good : (n,) bool array
         Fits that are believed.
-    sigma_mm : float
-        The scanner's blur.
+    sigma_mm, cortex_mm : float
+        The scanner's blur and the thickness of the cortices.
     """
 
     sacrum_at_mm: Numbers
@@ -94,6 +116,7 @@ class GapFit:
     lowest_hu: Numbers
     good: Mask
     sigma_mm: float
+    cortex_mm: float
 
 
 def sample_profiles(volume: Volume, measured: Measured) -> Profiles:
@@ -102,25 +125,48 @@ def sample_profiles(volume: Volume, measured: Measured) -> Profiles:
     at_mm = np.arange(-steps, steps + 1) * STEP_MM
     points = measured.sheet.vertices_lps[:, None] + at_mm[None, :, None] * measured.across_lps[:, None]
     raw = sample_at(volume.hu, volume.grid, points)
-    return Profiles(measured.sheet.smooth(raw, measured.sheet.rings(AVERAGE_MM)), at_mm)
+    averaged = measured.sheet.smooth(raw, measured.sheet.rings(AVERAGE_MM))
+    return Profiles(averaged, at_mm.astype(np.float64))
 
 
 def fit_gaps(profiles: Profiles, measured: Measured, config: JointConfig) -> GapFit:
-    """Fit the blurred slab to every profile, the blur first."""
-    start = -measured.sacrum_mm, measured.hip_mm
-    every = max(len(profiles.hu) // TRIAL_PROFILES, 1)
-    few = slice(None, None, every)
+    """Fit the blurred slab to every profile; blur and cortex, one pair for the joint, first."""
+    start = np.stack([-measured.sacrum_mm, measured.hip_mm], axis=1)
+    lowest = _lowest(profiles.hu, profiles.at_mm, start)
+    gap_hu = np.minimum(_gap_hu(measured, lowest, config), lowest)
+    few = _trial(measured, config)
 
-    def misfit(sigma: float) -> float:
-        fitted = _fit(profiles.hu[few], profiles.at_mm, start[0][few], start[1][few], sigma, config.gap_hu)
-        return float(np.median(fitted[:, 4]))
+    def misfit(pair: tuple[float, float]) -> float:
+        return float(np.median(_fit(profiles.hu[few], profiles.at_mm, start[few], gap_hu[few], pair)[:, 4]))
 
-    sigma = min(SIGMAS_MM, key=misfit)
-    fitted = _fit(profiles.hu, profiles.at_mm, *start, sigma, config.gap_hu)
-    faces, residual, contrast = fitted[:, :2], fitted[:, 4], np.minimum(fitted[:, 2], fitted[:, 3]) - config.gap_hu
-    near = np.abs(faces - np.stack(start, axis=1)).max(axis=1) <= config.shift_limit_mm
-    good = near & (residual < RESIDUAL * contrast) & (contrast > CONTRAST_HU) & (faces[:, 1] > faces[:, 0])
-    return GapFit(faces[:, 0], faces[:, 1], fitted[:, 5], fitted[:, 6], good, sigma)
+    blur, cortex = min(product(SIGMAS_MM, CORTICES_MM), key=misfit)
+    pair = min(((blur * f, cortex * g) for f, g in product(FINER, FINER)), key=misfit)
+    fitted = _fit(profiles.hu, profiles.at_mm, start, gap_hu, pair)
+    faces, contrast = fitted[:, :2], np.minimum(fitted[:, 2], fitted[:, 3]) - gap_hu
+    near = np.abs(faces - start).max(axis=1) <= config.shift_limit_mm
+    good = near & (fitted[:, 4] < RESIDUAL * contrast) & (contrast > CONTRAST_HU) & (faces[:, 1] > faces[:, 0])
+    return GapFit(faces[:, 0], faces[:, 1], fitted[:, 5], lowest, good, *pair)
+
+
+def _trial(measured: Measured, config: JointConfig) -> NDArray[np.int64]:
+    """Profiles that choose blur and cortex: of the plain part of the joint, evenly spaced over it."""
+    plain = np.flatnonzero(_plain(measured, config))
+    chosen = plain if len(plain) else np.arange(len(measured.gap_mm))
+    return chosen[:: max(len(chosen) // TRIAL_PROFILES, 1)]
+
+
+def _plain(measured: Measured, config: JointConfig) -> Mask:
+    """Where the faces are near and parallel, as the slab's model takes them to be."""
+    plain: Mask = (measured.gap_mm < config.articular_gap_mm) & (measured.opening_deg < PLAIN_DEG)
+    return plain
+
+
+def _gap_hu(measured: Measured, lowest: Numbers, config: JointConfig) -> float:
+    """HU within the gap: where it is wide enough to be seen pure, else the configured value."""
+    wide = (measured.gap_mm > GAP_WIDE_MM) & _plain(measured, config)
+    if wide.mean() < GAP_SHARE:
+        return config.gap_hu
+    return float(np.clip(np.median(lowest[wide]), *GAP_HU_RANGE))
 
 
 @njit(cache=True)
@@ -163,63 +209,87 @@ def _solve(normal, right):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _refine(profile, at_mm, low, high, guess, sigma, gap_hu):  # type: ignore[no-untyped-def]
-    """Levenberg-Marquardt over faces and bone values; returns the root mean square residual."""
+def _side(u, behind, guess, gap_hu, marrow_hu, sigma):  # type: ignore[no-untyped-def]
+    """One cortex's share of the model, and its slopes with the face and the cortex's HU."""
+    scale = 0.3989422804014327 / sigma
+    front, back = _integral(u), _integral(behind)
+    value = (guess - gap_hu) * front - (guess - marrow_hu) * back
+    slope = (guess - gap_hu) * math.exp(-0.5 * u * u) - (guess - marrow_hu) * math.exp(-0.5 * behind * behind)
+    return value, slope * scale, front - back
+
+
+@njit(cache=True)
+def _refine(hu, at_mm, guess, fixed):  # type: ignore[no-untyped-def]
+    """Levenberg-Marquardt over faces and cortices in place; returns the root mean square residual."""
+    gap_hu, marrow_s, marrow_h, sigma, cortex = fixed
     damping, last = 1e-2, 1e30
     jacobian = np.empty(4)
     for _ in range(25):
         normal, right, total = np.zeros((4, 4)), np.zeros(4), 0.0
-        for k in range(low, high + 1):
+        for k in range(len(hu)):
             u, v = (guess[0] - at_mm[k]) / sigma, (at_mm[k] - guess[1]) / sigma
-            pu, pv = _integral(u), _integral(v)
-            scale = 0.3989422804014327 / sigma
-            jacobian[0] = (guess[2] - gap_hu) * scale * math.exp(-0.5 * u * u)
-            jacobian[1] = -(guess[3] - gap_hu) * scale * math.exp(-0.5 * v * v)
-            jacobian[2], jacobian[3] = pu, pv
-            off = profile[k] - gap_hu - (guess[2] - gap_hu) * pu - (guess[3] - gap_hu) * pv
+            left, jacobian[0], jacobian[2] = _side(u, u - cortex / sigma, guess[2], gap_hu, marrow_s, sigma)
+            other, slope, jacobian[3] = _side(v, v - cortex / sigma, guess[3], gap_hu, marrow_h, sigma)
+            jacobian[1] = -slope
+            off = hu[k] - gap_hu - left - other
             total += off * off
             for i in range(4):
                 right[i] += jacobian[i] * off
                 for j in range(4):
                     normal[i, j] += jacobian[i] * jacobian[j]
-        if abs(last - total) < 1e-6 * total:
+        if abs(last - total) < 1e-5 * total:
             break
         last = total
         for i in range(4):
-            normal[i, i] *= 1.0 + damping
-            normal[i, i] += 1e-9
+            normal[i, i] = normal[i, i] * (1.0 + damping) + 1e-9
         if not _solve(normal, right):
             break
-        guess[0] += min(max(right[0], -0.5), 0.5)
-        guess[1] += min(max(right[1], -0.5), 0.5)
-        guess[2] = min(max(guess[2] + right[2], gap_hu + 20.0), 3000.0)
-        guess[3] = min(max(guess[3] + right[3], gap_hu + 20.0), 3000.0)
+        for i in range(2):
+            guess[i] += min(max(right[i], -0.5), 0.5)
+            guess[i + 2] = min(max(guess[i + 2] + right[i + 2], gap_hu + 20.0), 3000.0)
         if guess[1] < guess[0]:
             guess[0] = guess[1] = 0.5 * (guess[0] + guess[1])
-    return math.sqrt(last / (high - low + 1))
+    return math.sqrt(last / len(hu))
 
 
 @njit(cache=True)
-def _fit(profiles, at_mm, sacrum_at, hip_at, sigma, gap_hu):  # type: ignore[no-untyped-def]
-    """Fit each profile; columns: faces (2), bone values (2), residual, dip, lowest HU."""
-    out = np.empty((len(profiles), 7))
+def _peaks(hu, at_mm, faces):  # type: ignore[no-untyped-def]
+    """Find the samples of the two cortices' peaks, sacral and iliac."""
     step, middle, last = at_mm[1] - at_mm[0], len(at_mm) // 2, len(at_mm) - 1
+    back = max(int(middle + (faces[0] - CORTEX_MM) / step), 0)
+    front = min(int(middle + (faces[1] + CORTEX_MM) / step) + 1, last)
+    return _peak(hu, back, min(max(middle, back), last)), _peak(hu, max(min(middle, front), 0), front)
+
+
+@njit(cache=True)
+def _lowest(profiles, at_mm, faces):  # type: ignore[no-untyped-def]
+    """Darkest sample between the peaks of each profile."""
+    out = np.empty(len(profiles))
     for i in range(len(profiles)):
-        profile = profiles[i]
-        back = max(int(middle + (sacrum_at[i] - CORTEX_MM) / step), 0)
-        front = min(int(middle + (hip_at[i] + CORTEX_MM) / step) + 1, last)
-        low = _peak(profile, back, min(max(middle, back), last))
-        high = _peak(profile, max(min(middle, front), 0), front)
-        lowest = profile[low]
-        for k in range(low, high + 1):
-            lowest = min(lowest, profile[k])
-        weaker = min(profile[low], profile[high])
-        guess = np.array([sacrum_at[i], hip_at[i], profile[low], profile[high]])
+        low, high = _peaks(profiles[i], at_mm, faces[i])
+        out[i] = profiles[i, low : high + 1].min()
+    return out
+
+
+@njit(cache=True)
+def _fit(profiles, at_mm, faces, gap_hu, pair):  # type: ignore[no-untyped-def]
+    """Fit each profile; columns: faces (2), cortices (2), residual, dip."""
+    out = np.empty((len(profiles), 6))
+    step, middle, last = at_mm[1] - at_mm[0], len(at_mm) // 2, len(at_mm) - 1
+    beyond = int(0.5 / step)
+    for i in range(len(profiles)):
+        hu = profiles[i]
+        low, high = _peaks(hu, at_mm, faces[i])
+        guess = np.array([faces[i, 0], faces[i, 1], hu[low], hu[high]])
+        weaker, lowest = min(hu[low], hu[high]), hu[low : high + 1].min()
         residual = 1e30
         if high - low >= 4:
-            residual = _refine(profile, at_mm, low, high, guess, sigma, gap_hu)
+            marrow_s = hu[max(int(middle + (faces[i, 0] - MARROW_MM) / step), 0)]
+            marrow_h = hu[min(int(middle + (faces[i, 1] + MARROW_MM) / step), last)]
+            first, stop = max(low - beyond, 0), min(high + beyond + 1, last + 1)
+            fixed = (gap_hu[i], min(marrow_s, hu[low]), min(marrow_h, hu[high]), pair[0], pair[1])
+            residual = _refine(hu[first:stop], at_mm[first:stop], guess, fixed)
         out[i, :4] = guess
         out[i, 4] = residual
-        out[i, 5] = (weaker - lowest) / max(weaker - gap_hu, 1.0)
-        out[i, 6] = lowest
+        out[i, 5] = (weaker - lowest) / max(weaker - gap_hu[i], 1.0)
     return out

@@ -17,14 +17,14 @@ def carve(
 ) -> NDArray[np.uint8]:
     """Clear labelled voxels below ``soft_hu`` that the outside reaches through such voxels.
 
-    Within ``carve_mm`` of where the way enters the bone any path will do; on to ``deep_mm`` only one as wide as three
-    voxels without cortex (all below ``cortex_hu``), so that marrow behind a thin spot of the cortex stays; never so in
+    Within ``carve_mm`` of where the way enters the bone any path will do. In hip bones a path three voxels wide without
+    cortex (all below ``cortex_hu``) may go on to ``deep_mm``: marrow behind a thin spot of the cortex stays. Never so in
     the sacrum, whose alae can be as dark as fat.
     """
     carved = labels.copy()
-    reach = np.array([config.carve_mm, config.deep_mm])
-    limits = np.array([config.soft_hu, config.cortex_hu])
-    _carve(hu, carved, grid.spacing_zyx_mm, reach, limits)
+    for reach_mm, lowest_label, wide in ((config.deep_mm, 2, True), (config.carve_mm, 1, False)):
+        limits = np.array([config.soft_hu, config.cortex_hu if wide else np.inf, reach_mm])
+        _carve(hu, carved, grid.spacing_zyx_mm, limits, lowest_label)
     return carved
 
 
@@ -41,15 +41,22 @@ def _is_open(hu, z, y, x, cortex):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _carve(hu, labels, spacing, reach, limits):  # type: ignore[no-untyped-def]
+def _is_soft(hu, at, limits):  # type: ignore[no-untyped-def]
+    if hu[at[0], at[1], at[2]] >= limits[0]:
+        return False
+    return limits[1] == np.inf or _is_open(hu, at[0], at[1], at[2], limits[1])
+
+
+@njit(cache=True)
+def _carve(hu, labels, spacing, limits, lowest):  # type: ignore[no-untyped-def]  # noqa: C901
     steps = np.array([(-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)])
-    bone = np.argwhere(labels > 0)
-    queue = np.empty((len(bone), 6), np.int32)
     shape = np.array(hu.shape)
+    bone = np.argwhere(labels >= lowest)
+    queue = np.empty((len(bone), 6), np.int32)
     count = 0
     for v in range(len(bone)):
         at = bone[v]
-        if hu[at[0], at[1], at[2]] >= limits[0]:
+        if not _is_soft(hu, at, limits):
             continue
         for d in range(6):
             n = at + steps[d]
@@ -68,11 +75,9 @@ def _carve(hu, labels, spacing, reach, limits):  # type: ignore[no-untyped-def]
             n = queue[item, :3] + steps[d]
             if (n < 0).any() or (n >= shape).any():
                 continue
-            if labels[n[0], n[1], n[2]] == 0 or hu[n[0], n[1], n[2]] >= limits[0]:
+            if labels[n[0], n[1], n[2]] < lowest or not _is_soft(hu, n, limits):
                 continue
-            far = np.sqrt((((n - queue[item, 3:]) * spacing) ** 2).sum())
-            deep = reach[1] if labels[n[0], n[1], n[2]] > 1 else reach[0]
-            if far > reach[0] and (far > deep or not _is_open(hu, n[0], n[1], n[2], limits[1])):
+            if (((n - queue[item, 3:]) * spacing) ** 2).sum() > limits[2] ** 2:
                 continue
             labels[n[0], n[1], n[2]] = 0
             queue[count, :3] = n

@@ -24,7 +24,7 @@ class SegmentationConfig(BaseModel):
     deep_mm, cortex_hu : float
         A way into the drawn surface as wide as three voxels without a voxel above ``cortex_hu`` carves this far [P].
     far_mm, far_hu : float
-        A bright part that hangs on a hip bone this far out, of this median, is bone: a displaced fragment or a spur [P].
+        A bright part that hangs on a hip bone this far out, and mostly above this, is bone: fragment or spur [P].
     dorsal_mm : float
         The same as `add_mm` for the processes behind the sacrum, which differ most between people [P].
     joint_mm : float

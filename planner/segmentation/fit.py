@@ -42,8 +42,8 @@ class FitState:
 def fit_shape(volume: Volume, pose: PelvisPose, model: ShapeModel) -> ShapeFit:
     """Fit the model to a canonical volume, from a blind start.
 
-    Each vertex looks along its normal for an edge; the squared distance along the normal is lessened by Gauss-Newton with
-    robust (Cauchy) weights. Vertices outside the scan and on the cut end of the sacrum do not count.
+    Each vertex looks along its normal for an edge; the squared distance along the normal is lessened by Gauss-Newton,
+    with robust (Cauchy) weights. Vertices outside the scan and on the cut end of the sacrum do not count.
     """
     state = FitState(pose.lps_from_model, np.zeros(len(model.modes)))
     real = np.ones(len(model.mean), bool)

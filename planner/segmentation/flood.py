@@ -40,7 +40,7 @@ def flood(
 
 
 @njit(cache=True)
-def _flood(hu, labels, mask, span, room):  # type: ignore[no-untyped-def]
+def _flood(hu, labels, mask, span, room):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0915
     nz, ny, nx = hu.shape
     voxel = np.empty(room, np.int64)
     after = np.full(room, -1, np.int64)

@@ -124,7 +124,7 @@ def adjacency(faces: Faces, count: int) -> sparse.csr_array:
 
 
 def membrane(neighbours: sparse.csr_array, wanted: Floats, weight: Floats, stiffness: float) -> Floats:
-    """Moves that follow the wanted ones where they have weight, and their neighbours elsewhere (Jacobi)."""
+    """Find moves that follow the wanted ones where these have weight, and their neighbours elsewhere (Jacobi)."""
     pull = weight[:, None] * wanted
     scale = 1.0 / (weight[:, None] + stiffness)
     moves = pull * scale

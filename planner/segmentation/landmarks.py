@@ -72,7 +72,7 @@ def sacrum_cut(model: ShapeModel, normals: Points) -> Index:
     span = model.span("sacrum")
     z = model.mean[span, 2]
     cap = (z < z.min() + CUT_BAND_MM) & (normals[span, 2] < -0.5)
-    return (np.flatnonzero(cap) + span.start).astype(np.int32)
+    return _stacked(cap, span)
 
 
 def acetabulum(model: ShapeModel, normals: Points, side: Side) -> Index:
@@ -90,7 +90,7 @@ def acetabulum(model: ShapeModel, normals: Points, side: Side) -> Index:
         toward = ((centre - points) * directions).sum(axis=1) / reach
         socket = (reach > HEAD_RADII_MM[0]) & (reach < HEAD_RADII_MM[1]) & (toward > 0.8)
         centre, _ = fit_sphere(points[socket])
-    return (np.flatnonzero(socket) + span.start).astype(np.int32)
+    return _stacked(socket, span)
 
 
 def fit_sphere(points: Points) -> tuple[Points, float]:
@@ -125,7 +125,7 @@ def endplate(model: ShapeModel) -> Index:
     points, normals = model.mean[span], model.normals(model.mean)[span]
     top = points[sacral_points(model)["promontory"] - span.start]
     ahead = (points[:, 1] < top[1] + 32.0) & (np.abs(points[:, 0]) < 18.0) & (points[:, 2] > top[2] - 6.0)
-    return (np.flatnonzero(ahead & (normals[:, 2] > 0.6)) + span.start).astype(np.int32)
+    return _stacked(ahead & (normals[:, 2] > 0.6), span)
 
 
 def hip_points(model: ShapeModel, side: Side) -> dict[str, int]:
@@ -203,3 +203,8 @@ def open_holes(shadow: Points, faces: Index) -> Points:
         for k in inner
     ]
     return np.array(rows).reshape(-1, 3)
+
+
+def _stacked(chosen: NDArray[np.bool_], span: slice) -> Index:
+    index: Index = (np.flatnonzero(chosen) + span.start).astype(np.int32)
+    return index

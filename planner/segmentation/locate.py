@@ -35,7 +35,7 @@ BONE_SHARE = 0.2
 """A cell is bone if this share of its voxels is [P]."""
 
 PADDING_HU = -1000
-"""A cell whose voxels are all one value, and that at or below this, holds no data: padding outside the field of view."""
+"""A cell whose voxels are all one value, and that at or below this, holds no data: padding."""
 
 REACH_MM = 20.0
 """Distances to bone are cut off here [P]."""
@@ -55,8 +55,11 @@ SCALES = (0.9, 1.05)
 STARTS = 8
 """Best trials that are refined [P]."""
 
-SCORE_FLOOR = 0.6
-"""Least share of the shape that must lie on bone [P]: see `judge`."""
+CLOSE_MM, CLOSE_SHARE = 6.0, 0.8
+"""Least share of the seen shape that must lie this close to bone [P]: 0.90-0.97 on pelves, 0.5-0.65 elsewhere."""
+
+SIZES = (0.75, 1.3)
+"""Size of a pelvis in terms of the mean of 28 adults [P]."""
 
 SEEN_FLOOR = 0.25
 """Least share of the shape that must lie in the scan [P]."""
@@ -105,7 +108,7 @@ def locate_pelvis(volume: Volume, model: ShapeModel) -> PelvisPose:
     """
     fine = thin(volume)
     if fine.nearness.max() == 0.0:
-        raise no_pelvis(0.0)
+        raise no_pelvis(0.0, 1.0)
     shape = trial_points(model)
     starts = coarse_starts(coarsen(fine), shape)
     poses = [refine(fine, shape, start) for start in starts]
@@ -114,10 +117,11 @@ def locate_pelvis(volume: Volume, model: ShapeModel) -> PelvisPose:
     return best
 
 
-def no_pelvis(score: float) -> NoPelvisError:
+def no_pelvis(on_bone: float, size: float) -> NoPelvisError:
     """Build the one refusal of this stage."""
     return NoPelvisError(
-        f"no pelvis found: the best match scores {score:.2f}, at least {SCORE_FLOOR:.2f} is expected.",
+        f"no pelvis found: {on_bone:.0%} of the best match lies on bone (at least {CLOSE_SHARE:.0%} expected), "
+        f"at {size:.2f} of the usual size.",
         "Give a CT that shows both sacroiliac joints.",
     )
 
@@ -279,7 +283,9 @@ def mean_score(fine: Thinned, shape: Floats, matrix: Floats) -> float:
 
 
 def judge(fine: Thinned, shape: Floats, pose: PelvisPose) -> None:
-    """Refuse a match that is too poor or too little of which is in the scan."""
-    _, seen = distances(fine, shape @ pose.lps_from_model[:3, :3].T + pose.lps_from_model[:3, 3])
-    if pose.score < SCORE_FLOOR or seen.mean() < SEEN_FLOOR:
-        raise no_pelvis(pose.score)
+    """Refuse a match that lies off the bone, is hardly in the scan, or has the size of no person."""
+    away, seen = distances(fine, shape @ pose.lps_from_model[:3, :3].T + pose.lps_from_model[:3, 3])
+    on_bone = float((away[seen] < CLOSE_MM).mean()) if seen.any() else 0.0
+    size = float(np.cbrt(np.linalg.det(pose.lps_from_model[:3, :3])))
+    if on_bone < CLOSE_SHARE or seen.mean() < SEEN_FLOOR or not SIZES[0] < size < SIZES[1]:
+        raise no_pelvis(on_bone, size)

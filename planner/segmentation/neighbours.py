@@ -104,7 +104,7 @@ def robust_sphere(points: Floats) -> tuple[Floats, float]:
 
 
 def sphere_directions(count: int) -> Floats:
-    """Unit vectors evenly over the sphere (golden spiral)."""
+    """Spread unit vectors evenly over the sphere (golden spiral)."""
     k = np.arange(count) + 0.5
     z = 1.0 - 2.0 * k / count
     turn = np.pi * (1.0 + 5.0**0.5) * k

@@ -98,7 +98,7 @@ def find_edges(
         Fall of HU, clipped to ``enough_hu``; 0 where there is no edge or no data.
     """
     half = int(np.ceil(search.reach_mm / search.step_mm))
-    offsets = np.arange(-half - 2, half + 3) * search.step_mm
+    offsets = (np.arange(-half - 2, half + 3) * search.step_mm).astype(np.float64)
     profiles = read_profiles(volume, points_lps, normals_lps, offsets)
     place, strength = _edges(profiles, half, search.least_hu, search.enough_hu, search.gas_hu)
     return place * search.step_mm, strength
@@ -114,7 +114,7 @@ def find_gap_edges(
     """
     half = int(np.ceil(search.reach_mm / search.step_mm))
     beyond = int(np.ceil(GAP_REACH_MM / search.step_mm))
-    offsets = np.arange(-half - 2, half + beyond + 3) * search.step_mm
+    offsets = (np.arange(-half - 2, half + beyond + 3) * search.step_mm).astype(np.float64)
     profiles = read_profiles(volume, points_lps, normals_lps, offsets)
     place, strength = _gap_edges(profiles, half, beyond, search.least_hu, search.enough_hu, search.gas_hu)
     return place * search.step_mm, strength

@@ -34,7 +34,7 @@ def fill_surface(
 
 
 @njit(cache=True)
-def _crossings(points, faces, shape):  # type: ignore[no-untyped-def]
+def _crossings(points, faces, shape):  # type: ignore[no-untyped-def]  # noqa: C901
     """Signed number of faces that a ray along x passes on its way from one voxel centre to the next.
 
     A ray through an edge shared by two faces is counted for exactly one of them (half-open rule on y and z).

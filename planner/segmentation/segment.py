@@ -90,7 +90,8 @@ def places(fit: ShapeFit, surfaces: Surfaces, frame: PelvicFrame, model: ShapeMo
     """Where the fitted shape expects its neighbours."""
 
     def region(name: str, bone: str) -> NDArray[np.float64]:
-        return surfaces.vertices[bone][model.regions[name] - model.span(bone).start]
+        points: NDArray[np.float64] = surfaces.vertices[bone][model.regions[name] - model.span(bone).start]
+        return points
 
     return Places(
         frame=frame,

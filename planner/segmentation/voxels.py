@@ -17,8 +17,8 @@ from planner.segmentation.config import SegmentationConfig
 from planner.segmentation.flood import flood
 from planner.segmentation.freeform import Surfaces
 from planner.segmentation.model import BONE_NAMES, PelvicFrame
-from planner.segmentation.profiles import read_profiles
 from planner.segmentation.neighbours import femoral_heads, lumbar_seed
+from planner.segmentation.profiles import read_profiles
 from planner.segmentation.rasterise import fill_surface
 from planner.segmentation.tail import fill_marrow, pelvic_places, sacral_tail
 from planner.volume import Volume

@@ -69,6 +69,9 @@ TRIAL_PROFILES = 200
 CONTRAST_HU = 150.0
 """Bone that stands out less from the gap bears no edge `[P]`."""
 
+SHALLOWEST_DIP = 0.15
+"""A dark line shallower than this share of the bone's contrast has no edges to find `[P]`."""
+
 RESIDUAL = 0.15
 """Root mean square residual, as a share of the contrast, above which a fit is not believed `[P]`."""
 
@@ -145,6 +148,7 @@ def fit_gaps(profiles: Profiles, measured: Measured, config: JointConfig) -> Gap
     faces, contrast = fitted[:, :2], np.minimum(fitted[:, 2], fitted[:, 3]) - gap_hu
     near = np.abs(faces - start).max(axis=1) <= config.shift_limit_mm
     good = near & (fitted[:, 4] < RESIDUAL * contrast) & (contrast > CONTRAST_HU) & (faces[:, 1] > faces[:, 0])
+    good &= fitted[:, 5] > SHALLOWEST_DIP
     return GapFit(faces[:, 0], faces[:, 1], fitted[:, 5], lowest, good, *pair)
 
 

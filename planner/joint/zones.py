@@ -11,8 +11,9 @@ from planner.joint.sheet import Measured
 
 __all__ = ["articular_zone", "brandt_thirds"]
 
-SMOOTHING_MM = 1.5
-"""Radius over which gap and angle are averaged before the zone is cut `[P]`."""
+GAP_MM, ANGLE_MM = 1.5, 4.0
+"""Radii over which gap and angle are averaged before the zone is cut: a label's bumps turn the normals of its face by
+tens of degrees and move the face by tenths of a millimetre `[P]`."""
 
 END_PERCENTILES = (1.0, 99.0)
 """Robust ends of the zone: a single stray vertex does not move the thirds `[P]`."""
@@ -21,9 +22,8 @@ END_PERCENTILES = (1.0, 99.0)
 def articular_zone(measured: Measured, config: JointConfig) -> NDArray[np.bool_]:
     """Vertices with a narrow gap and near-parallel faces, as one patch without holes or thin necks."""
     sheet = measured.sheet
-    rings = sheet.rings(SMOOTHING_MM)
-    narrow = sheet.smooth(measured.gap_mm, rings) <= config.articular_gap_mm
-    parallel = sheet.smooth(measured.opening_deg, rings) <= config.articular_angle_deg
+    narrow = sheet.smooth(measured.gap_mm, sheet.rings(GAP_MM)) <= config.articular_gap_mm
+    parallel = sheet.smooth(measured.opening_deg, sheet.rings(ANGLE_MM)) <= config.articular_angle_deg
     zone = narrow & parallel
     neck = sheet.rings(config.neck_mm)
     core = sheet.largest(sheet.shrink(zone, neck))

@@ -29,8 +29,8 @@ class KeepoutConfig(BaseModel):
     canal_reach_mm: float = Field(default=28.0, ge=10.0, le=40.0)
     """The same for the canal, up to 32 mm wide at S1 `[P]`."""
 
-    soft_hu: float = Field(default=130.0, ge=0.0, le=300.0)
-    """Below: nerve, fat or vessel rather than a foramen's cortical wall, seen at 1 mm `[P]`."""
+    bone_hu: float = Field(default=250.0, ge=100.0, le=1000.0)
+    """Brighter, outside the sacrum's label: bone that the labels leave out, as L5's arch and facets `[P]`."""
 
     smallest_mouth_mm2: float = Field(default=12.0, gt=0.0)
     """Smaller openings are vessels' holes: the smallest S4 dorsal foramen is about 4 mm wide `[P]`."""

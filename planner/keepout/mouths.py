@@ -65,7 +65,7 @@ def find_mouths(
     network: Mask, region: SacrumRegion, line: CentreLine, frame: PelvicFrame, config: KeepoutConfig
 ) -> list[Mouth]:
     """Find the openings of the network to either side of the canal, those of one level merged."""
-    open_room = ~network & ~region.bone
+    open_room = ~network & ~region.bone & ~region.lumbar
     cross = ndi.generate_binary_structure(3, 1)
     rim = network & ndi.binary_dilation(open_room, cross)
     index = np.argwhere(rim)

@@ -43,7 +43,7 @@ def paint(network: Mask, region: SacrumRegion, line: CentreLine, frame: PelvicFr
     """`Keepout` and foramen values on the region's grid."""
     spacing = tuple(float(s) for s in region.grid.spacing_zyx_mm)
     near: Mask = edt.edt(~network, anisotropy=spacing, parallel=1) <= MOUTH_MARGIN_MM
-    index = np.argwhere(near & ~region.bone)
+    index = np.argwhere(near & ~region.bone & ~region.lumbar)
     place = line.coordinates(frame.to_pelvic(region.grid.to_lps(index)))
     size = _CanalSize(place, line)
     value = np.full(len(index), Keepout.CANAL, np.uint8)

@@ -41,7 +41,7 @@ class SacrumRegion:
     bone : (z, y, x) bool array
         Sacrum.
     lumbar : (z, y, x) bool array
-        L5 and above.
+        L5 and above, and whatever else reads as bone.
     room, canal_room : (z, y, x) bool arrays
         Not bone, and inside the sacrum's hull: tight for the foramina, wide for the canal.
     whole : bool
@@ -68,8 +68,11 @@ def sacrum_region(volume: Volume, bones: Bones, config: KeepoutConfig) -> Sacrum
     fine = coarse.resampled(config.spacing_mm)
     solid = resample(label_distance(sacrum[box], coarse), coarse, fine) < 0
     lumbar = resample(labels[box] == Label.LUMBAR, coarse, fine) > 0.5
-    room = _closed(solid, fine, config.hull_mm) & ~solid
-    canal_room = _closed(solid, fine, config.canal_hull_mm) & ~solid
+    lumbar |= resample(volume.hu[box], coarse, fine) > config.bone_hu
+    lumbar &= ~solid
+    free = ~solid & ~lumbar
+    room = _closed(solid, fine, config.hull_mm) & free
+    canal_room = _closed(solid, fine, config.canal_hull_mm) & free
     return SacrumRegion(box, fine, solid, lumbar, room, canal_room, not _touches_border(sacrum))
 
 

@@ -37,6 +37,7 @@ def make_plates() -> Callable[..., tuple[Volume, Bones]]:
         spacing_zyx_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
         blur_mm: float = 0.6,
         half_mm: float = 25.0,
+        offset_mm: float = 0.0,
     ) -> tuple[Volume, Bones]:
         spacing = np.array(spacing_zyx_mm)
         shape = np.ceil(np.array([70.0, 60.0, 50.0]) / spacing).astype(int)
@@ -44,7 +45,7 @@ def make_plates() -> Callable[..., tuple[Volume, Bones]]:
         points = grid.to_lps(np.indices(shape).reshape(3, -1).T)
         angle = np.radians(tilt_deg)
         normal = np.array([np.cos(angle) * side.lateral_x, np.sin(angle), 0.0])
-        across = points @ normal
+        across = points @ normal - offset_mm
         inside = (np.abs(points[:, 2]) < half_mm) & (np.abs(points[:, 1]) < 20) & (np.abs(across) < 12)
         values = np.zeros(len(points), np.uint8)
         values[inside & (across < -gap_mm / 2)] = Label.SACRUM

@@ -275,13 +275,27 @@ def look_up(lattice, x, y, z, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@njit(cache=True, nogil=True)
 def _across(scene, pose):  # type: ignore[no-untyped-def]
     """Two unit vectors across the axis: along the joint, and out of it."""
-    d = pose[3:6]
-    n = scene.facing - np.dot(scene.facing, d) * d
-    n /= math.sqrt(np.dot(n, n))
-    along = np.cross(d, n)
-    return along, n
+    f, d = scene.facing, (pose[3], pose[4], pose[5])
+    share = _dot(f, d)
+    x, y, z = f[0] - share * d[0], f[1] - share * d[1], f[2] - share * d[2]
+    length = math.sqrt(x * x + y * y + z * z)
+    n = (x / length, y / length, z / length)
+    return (d[1] * n[2] - d[2] * n[1], d[2] * n[0] - d[0] * n[2], d[0] * n[1] - d[1] * n[0]), n
+
+
+@njit(cache=True, nogil=True)
+def _least(values):  # type: ignore[no-untyped-def]
+    least = math.inf
+    for value in values:
+        least = min(least, value)
+    return least
 
 
 @njit(cache=True, nogil=True)
@@ -413,17 +427,16 @@ def _ahead(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _place(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
     """Angles in the pelvis, heights in the slabs, and the distance to the sciatic notch: all in closed form."""
-    d = pose[3:6]
-    along = scene.axes @ d
-    out[AXIAL] = math.degrees(math.atan2(along[0], -along[1]))
-    out[TILT] = math.degrees(math.asin(max(-1.0, min(1.0, along[2]))))
-    rise = scene.slab[0] * d[0] + scene.slab[1] * d[1] + scene.slab[2] * d[2]
-    height = scene.slab[0] * pose[0] + scene.slab[1] * pose[1] + scene.slab[2] * pose[2]
+    d = (pose[3], pose[4], pose[5])
+    lateral, posterior, cranial = _dot(scene.axes[0], d), _dot(scene.axes[1], d), _dot(scene.axes[2], d)
+    out[AXIAL] = math.degrees(math.atan2(lateral, -posterior))
+    out[TILT] = math.degrees(math.asin(max(-1.0, min(1.0, cranial))))
+    rise, height = _dot(scene.slab, d), _dot(scene.slab, pose)
     out[HEIGHT] = height
     out[LOWEST] = height - abs(rise) * length / 2 - diameter / 2 * math.sqrt(max(0.0, 1 - rise * rise))
-    away = scene.notch - pose[0:3]
-    t = np.dot(away, d)
-    across = math.sqrt(max(0.0, np.dot(away, away) - t * t))
+    away = (scene.notch[0] - pose[0], scene.notch[1] - pose[1], scene.notch[2] - pose[2])
+    t = _dot(away, d)
+    across = math.sqrt(max(0.0, _dot(away, away) - t * t))
     out[NOTCH] = math.hypot(max(0.0, abs(t) - length / 2), max(0.0, across - diameter / 2))
     if math.isnan(scene.notch[0]):
         out[NOTCH] = math.inf
@@ -483,7 +496,10 @@ def terms(scene, m):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def score_without_radius(scene, m):  # type: ignore[no-untyped-def]
     """Weighted sum of the terms, the safe entry radius left out."""
-    return np.dot(terms(scene, m), scene.weights)
+    total, value = 0.0, terms(scene, m)
+    for k in range(len(value)):
+        total += value[k] * scene.weights[k]
+    return total
 
 
 @njit(cache=True, nogil=True)
@@ -503,24 +519,24 @@ def least_slack(scene, pose, diameter, length, m):  # type: ignore[no-untyped-de
     m[:] = FAR_MM
     m[SACRUM_BITE] = m[HIP_BITE] = m[OFFSET] = m[ANGLE] = 0.0
     _place(scene, pose, diameter, length, m)
-    slack = slacks(scene, m).min()
+    slack = _least(slacks(scene, m))
     if slack < 0:
         return slack
     _axis(scene, pose, length, m)
     _ahead(scene, pose, diameter, length, m)
-    slack = slacks(scene, m).min()
+    slack = _least(slacks(scene, m))
     if slack < 0:
         return slack
     _access(scene, pose, diameter, length, m)
-    slack = slacks(scene, m).min()
+    slack = _least(slacks(scene, m))
     if slack < 0:
         return slack
     _body(scene, pose, diameter, length, m)
     left = slacks(scene, m)
-    slack = left.min()
+    slack = _least(left)
     if slack >= 0:
         left[AXIAL_ANGLE] = left[CRANIAL_TILT] = math.inf
-        slack = left.min()
+        slack = _least(left)
     return slack
 
 
@@ -539,11 +555,12 @@ def safe_radius(scene, pose, diameter, length, enough, first):  # type: ignore[n
     for turn in range(RADIUS_DIRECTIONS):
         k = (first + turn) % RADIUS_DIRECTIONS
         angle = 2 * math.pi * k / RADIUS_DIRECTIONS
-        way = math.cos(angle) * u + math.sin(angle) * v
+        cos, sin = math.cos(angle), math.sin(angle)
         radius, slack = 0.0, tightest
         while radius < least and least > enough:
             ahead = radius + max(slack, RADIUS_STEP_MM)
-            moved[0:3] = pose[0:3] + ahead * way
+            for axis in range(3):
+                moved[axis] = pose[axis] + ahead * (cos * u[axis] + sin * v[axis])
             slack = least_slack(scene, moved, diameter, length, m)
             if slack < 0:
                 least, binding = radius, k
@@ -564,7 +581,7 @@ def evaluate(scene, pose, size, beat, way):  # type: ignore[no-untyped-def]
         slack = least_slack(scene, pose, diameter, length, m)
     else:
         m = measure(scene, pose, diameter, length)
-        slack = slacks(scene, m).min()
+        slack = _least(slacks(scene, m))
     if slack < 0:
         return slack, way
     value, weight = score_without_radius(scene, m) + _spare(scene, m), scene.weights[-1]
@@ -589,11 +606,12 @@ def evaluate_all(scene, poses, diameter, length):  # type: ignore[no-untyped-def
         m[OFFSET] = m[ANGLE] = 0.0
         _place(scene, poses[k], diameter, length, m)
         slack = slacks(scene, m)
-        if slack.min() >= 0:
+        if _least(slack) >= 0:
             m = measure(scene, poses[k], diameter, length)
             slack = slacks(scene, m)
-        values[k] = slack.min()
-        broken += slack < 0
+        values[k] = _least(slack)
+        for c in range(len(slack)):
+            broken[c] += slack[c] < 0
         if values[k] >= 0:
             values[k] = score_without_radius(scene, m) + _spare(scene, m)
     return values, broken
@@ -605,20 +623,23 @@ def only_broken(scene, poses, diameter, length):  # type: ignore[no-untyped-def]
     alone, best = np.zeros(len(CONSTRAINTS), np.int64), np.full(len(CONSTRAINTS), -math.inf)
     for k in range(len(poses)):
         slack = slacks(scene, measure(scene, poses[k], diameter, length))
-        worst = slack.argmin()
-        if slack[worst] < 0 and (slack < 0).sum() == 1:
-            alone[worst] += 1
-            best[worst] = max(best[worst], slack[worst])
+        broken, last = 0, 0
+        for c in range(len(slack)):
+            if slack[c] < 0:
+                broken, last = broken + 1, c
+        if broken == 1:
+            alone[last] += 1
+            best[last] = max(best[last], slack[last])
     return alone, best
 
 
 @njit(cache=True, nogil=True)
 def are_distinct(pose, other, distinct_mm, distinct_deg):  # type: ignore[no-untyped-def]
     """Whether two poses differ by enough: centres apart, or axes turned."""
-    away = pose[0:3] - other[0:3]
-    if np.dot(away, away) >= distinct_mm * distinct_mm:
+    away = (pose[0] - other[0], pose[1] - other[1], pose[2] - other[2])
+    if _dot(away, away) >= distinct_mm * distinct_mm:
         return True
-    return math.degrees(math.acos(min(1.0, np.dot(pose[3:6], other[3:6])))) >= distinct_deg
+    return math.degrees(math.acos(min(1.0, _dot(pose[3:6], other[3:6])))) >= distinct_deg
 
 
 @njit(cache=True, nogil=True)
@@ -633,15 +654,15 @@ def is_new(pose, taken, distinct_mm, distinct_deg):  # type: ignore[no-untyped-d
 @njit(cache=True, nogil=True)
 def _moved(scene, pose, move, step_mm):  # type: ignore[no-untyped-def]
     """Pose after a move: three shifts (axis, along the joint, out of it) and two turns (in the joint, out of it)."""
-    d = pose[3:6]
-    n = scene.facing - np.dot(scene.facing, d) * d
-    n /= math.sqrt(np.dot(n, n))
-    along = np.cross(d, n)
-    out = pose.copy()
-    out[0:3] += step_mm * (move[0] * d + move[1] * along + move[2] * n)
-    turn = math.radians(STEP_DEG_PER_MM * step_mm)
-    out[3:6] = d + math.tan(turn) * (move[3] * along + move[4] * n)
-    out[3:6] /= math.sqrt(np.dot(out[3:6], out[3:6]))
+    along, n = _across(scene, pose)
+    turn = math.tan(math.radians(STEP_DEG_PER_MM * step_mm))
+    out = np.empty(6)
+    for k in range(3):
+        out[k] = pose[k] + step_mm * (move[0] * pose[3 + k] + move[1] * along[k] + move[2] * n[k])
+        out[3 + k] = pose[3 + k] + turn * (move[3] * along[k] + move[4] * n[k])
+    length = math.sqrt(_dot(out[3:6], out[3:6]))
+    for k in range(3, 6):
+        out[k] /= length
     return out
 
 

@@ -233,7 +233,10 @@ def _clearances(
     if np.isfinite(m["anterior_margin"]):
         ahead = m["anterior_margin"]
         half = task.region.structures["neural"].half_diagonal_mm
-        found["anterior_margin"] = Clearance(ahead, ahead - half, implant.tip_lps + ahead * implant.direction_lps)
+        margin_lps = implant.tip_lps + ahead * implant.direction_lps
+        found["anterior_margin"] = Clearance(ahead, ahead - half, margin_lps)
+        stop = max(ahead, constraints.instrument_to_margin_mm)  # the implant may be pushed past the instruments' stop
+        found["instrument_stop"] = Clearance(stop, stop - half, margin_lps - stop * implant.direction_lps)
     return {name: clearance for name, clearance in found.items() if clearance is not None}
 
 

@@ -228,3 +228,11 @@ def test_other_grids_and_other_implants_are_refused(planned: Planned, dowel: Imp
         plan_side(planned.volume, replace(planned.bones, labels=small), joint, planned.keepouts, dowel, config)
     with pytest.raises(ImplantError, match="LINQ"):
         plan_side(planned.volume, planned.bones, joint, planned.keepouts, load_catalogue().find("LINQ"), config)
+
+
+def test_instruments_stop_ten_millimetres_short_of_the_margin_or_at_the_implants_tip(planned: Planned) -> None:
+    for candidate in planned.plans[Side.LEFT].candidates:
+        ahead, stop = candidate.clearances["anterior_margin"].mm, candidate.clearances["instrument_stop"]
+        assert ahead >= 5
+        assert stop.mm == pytest.approx(max(ahead, 10))
+        assert np.linalg.norm(stop.at_lps - candidate.implant_tip_lps) == pytest.approx(stop.mm - ahead, abs=1e-9)

@@ -1,0 +1,128 @@
+"""The compiled measures against closed forms and against the exact distances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from slab_pelvis import SlabPelvis
+
+from planner.labels import Side
+from planner.trajectory import TrajectoryConfig
+from planner.trajectory.exact import Cylinder, clearance_to
+from planner.trajectory.kernel import (
+    CONSTRAINTS,
+    MEASURES,
+    Scene,
+    climb,
+    evaluate,
+    is_new,
+    measure,
+    safe_radius,
+    slacks,
+)
+from planner.trajectory.region import Region, make_region
+from planner.trajectory.scene import make_scene, outer_edge
+
+PHANTOM = SlabPelvis()
+SIZE = (8.0, 20.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    region: Region
+    scene: Scene
+
+
+@pytest.fixture(scope="module")
+def setting() -> Setting:
+    volume, bones, joints, keepouts = PHANTOM.build()
+    config = TrajectoryConfig()
+    region = make_region(volume, bones, joints[Side.LEFT], keepouts, config.constraints)
+    return Setting(region, make_scene(region, bones, joints[Side.LEFT], config))
+
+
+def pose_at(depth: float, out: float, up: float, turn_deg: float = 0.0) -> np.ndarray:
+    """Centre in the left joint's frame; direction in the joint plane, turned to cranial."""
+    turn = np.radians(turn_deg)
+    ends = PHANTOM.world([[0, 0, 0], [np.cos(turn), 0, np.sin(turn)]], Side.LEFT)
+    return np.concatenate([PHANTOM.world([depth, out, up], Side.LEFT), ends[1] - ends[0]])
+
+
+def measured(setting: Setting, pose: np.ndarray) -> dict[str, float]:
+    return dict(zip(MEASURES, measure(setting.scene, pose, *SIZE).tolist(), strict=True))
+
+
+def test_measures_in_the_middle_of_the_slabs(setting: Setting) -> None:
+    m = measured(setting, pose_at(18, 0, 0))
+    assert m["neural"] == pytest.approx(10, abs=0.7)
+    assert m["anterior_margin"] == pytest.approx(40 - 28, abs=0.7)
+    assert m["mouth"] == pytest.approx(8, abs=0.7)
+    assert m["joint_offset"] <= 0.5
+    assert m["joint_angle"] <= 2
+    assert m["articular_share"] == pytest.approx(1)
+    assert m["axial"] == pytest.approx(20, abs=1e-6)
+    assert m["cranial_tilt"] == pytest.approx(0, abs=1e-6)
+    assert m["lowest"] == pytest.approx(-4)
+    assert m["sacrum_bite"] == pytest.approx(3, abs=0.7)
+    assert m["hip_bite"] == pytest.approx(3, abs=0.7)
+
+
+@pytest.mark.parametrize("out", [-4.0, -2.0, 0.0, 3.0])
+def test_offset_and_clearance_follow_the_implant_out_of_the_joint(setting: Setting, out: float) -> None:
+    m = measured(setting, pose_at(18, out, 0))
+    assert m["joint_offset"] == pytest.approx(abs(out), abs=0.6)
+    assert m["neural"] == pytest.approx(10 + out, abs=0.7)
+
+
+@pytest.mark.parametrize("turn", [-8.0, 0.0, 12.0, 25.0])
+def test_samples_never_fall_short_of_the_exact_distance_by_more_than_the_grid(setting: Setting, turn: float) -> None:
+    pose = pose_at(18, -1.0, 2.0, turn)
+    half = 0.5 * SIZE[1] * pose[3:]
+    exact = clearance_to(Cylinder(pose[:3] - half, pose[:3] + half, SIZE[0] / 2), setting.region.structures["neural"])
+    assert exact is not None
+    assert measured(setting, pose)["neural"] == pytest.approx(exact.mm, abs=0.6)
+
+
+@pytest.mark.parametrize(
+    ("pose", "broken"),
+    [
+        (pose_at(18, 0, 20), "middle-third"),
+        (pose_at(18, 0, -9), "inferior-third"),
+        (pose_at(26, 0, 0), "anterior-margin"),
+        (pose_at(8, 0, 0), "containment"),
+        (pose_at(18, 4, 0), "in-joint"),
+        (pose_at(18, 0, 0, 35), "cranial-tilt"),
+        (pose_at(18, -7, 0), "neural-clearance"),
+    ],
+)
+def test_each_constraint_is_broken_where_it_should_be(setting: Setting, pose: np.ndarray, broken: str) -> None:
+    slack = slacks(setting.scene, measure(setting.scene, pose, *SIZE))
+    assert slack[CONSTRAINTS.index(broken)] < 0
+    assert slacks(setting.scene, measure(setting.scene, pose_at(18, 0, 0), *SIZE)).min() > 0
+
+
+def test_the_implant_keeps_every_constraint_when_moved_by_less_than_the_safe_radius(setting: Setting) -> None:
+    pose = pose_at(18, 0, 0)
+    radius, _ = safe_radius(setting.scene, pose, *SIZE, 0.0, 0)
+    assert 0 < radius < 5
+    for angle in np.radians(np.arange(0, 360, 45)):
+        moved = pose_at(18, 0.95 * radius * np.cos(angle), 0.95 * radius * np.sin(angle))
+        assert slacks(setting.scene, measure(setting.scene, moved, *SIZE)).min() >= 0
+
+
+def test_a_climb_leads_up_and_stays_away_from_what_is_taken(setting: Setting) -> None:
+    start, taken = pose_at(20, 1.5, 4, 6), pose_at(18, 0, 0)[None]
+    before, _ = evaluate(setting.scene, start, SIZE, -1.0, -1)
+    pose, value = climb(setting.scene, start, SIZE, taken, (5.0, 5.0), False)
+    assert value >= before
+    assert is_new(pose, taken, 5.0, 5.0)
+    assert np.linalg.norm(pose[3:]) == pytest.approx(1)
+
+
+def test_the_outer_edge_is_the_rim_of_the_sheet() -> None:
+    local = PHANTOM.local(outer_edge(PHANTOM.joint(Side.LEFT)), Side.LEFT)
+    on_rim = np.isclose(local[:, 0] % 40, 0, atol=1e-6) | np.isclose(np.abs(local[:, 2]), 36)
+    assert on_rim.all()
+    assert len(local) == 2 * (21 + 37) - 4

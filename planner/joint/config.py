@@ -47,5 +47,5 @@ class JointConfig(BaseModel):
     asymmetry_mm: float = Field(default=2.0, gt=0.0)
     """Difference of the sides' anterior gaps above which one is called widened (Corridor Finder)."""
 
-    bridge_area_mm2: float = Field(default=10.0, gt=0.0)
+    bridge_area_mm2: float = Field(default=40.0, gt=0.0)
     """Smallest bone bridge across the articular zone that is reported as ankylosis `[P]`."""

@@ -46,12 +46,13 @@ def extract_joint(volume: Volume, bones: Bones, side: Side, config: JointConfig)
     by_label = mid_surface(facing, config) if facing is not None else None
     if by_label is None:
         return _no_joint(side, bones)
-    fit = fit_gaps(sample_profiles(volume, by_label), by_label, config)
+    profiles = sample_profiles(volume, by_label)
+    fit = fit_gaps(profiles, by_label, config)
     measured = corrected(by_label, fit, config) if config.use_profiles else by_label
     articular = articular_zone(measured, config)
     truncated = is_truncated(volume, measured, articular, bones.fit, side)
     joint = _joint(measured, articular, side, bones.frame, truncated)
-    bridge = bridged_area_mm2(measured, fit, articular)
+    bridge = bridged_area_mm2(measured, profiles, fit, articular)
     return replace(joint, findings=joint_findings(joint, *bridge, config))
 
 

@@ -12,7 +12,7 @@ from planner.findings import Finding, Level
 from planner.joint.config import JointConfig
 from planner.joint.lines import anterior_margin_lps
 from planner.joint.model import Joint, Third, Zone
-from planner.joint.profiles import GapFit
+from planner.joint.profiles import GapFit, Profiles
 from planner.joint.sheet import Measured
 from planner.labels import Side
 from planner.segmentation.model import ShapeFit
@@ -43,6 +43,9 @@ BRIDGE_DIP = 0.08
 
 BRIDGE_HU = 250.0
 """Darkest HU across a bridge: above cartilage, fluid and disc even when blurred `[P]`."""
+
+BRIDGE_REACH_MM = 3.5
+"""A dark line this near to the mid-surface is the joint, which the labels missed: no bridge `[P]`."""
 
 BRIDGE_HALF_MM = 1.5
 """Half-width of the narrowest bridge: less is noise `[P]`."""
@@ -76,9 +79,12 @@ def _auricular_unseen(fit: ShapeFit, side: Side) -> float:
     return float((~seen[near]).mean()) if near.any() else 0.0
 
 
-def bridged_area_mm2(measured: Measured, fit: GapFit, articular: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:
+def bridged_area_mm2(
+    measured: Measured, profiles: Profiles, fit: GapFit, articular: NDArray[np.bool_]
+) -> tuple[float, NDArray[np.bool_]]:
     """Area of the largest patch of the articular zone across which bone runs without a dark line, and the patch."""
-    bridged = articular & (fit.dip < BRIDGE_DIP) & (fit.lowest_hu > BRIDGE_HU)
+    around = profiles.hu[:, np.abs(profiles.at_mm) <= BRIDGE_REACH_MM].min(axis=1)
+    bridged = articular & (fit.dip < BRIDGE_DIP) & (around > BRIDGE_HU)
     rings = measured.sheet.rings(BRIDGE_HALF_MM)
     opened = bridged & measured.sheet.grow(measured.sheet.shrink(bridged, rings), rings)
     patch = measured.sheet.largest(opened)

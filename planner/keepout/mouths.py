@@ -150,15 +150,28 @@ def assign_levels(mouths: list[Mouth], expected_mm: Mapping[int, float], spacing
     spacing_mm : float
         Mouths of the two sides closer than this are of one level.
     """
-    groups = _level_groups([m.along_mm for m in mouths if m.aspect == "ventral"], spacing_mm)
-    first = _first_level(groups, expected_mm)
+    ventral = [m.along_mm for m in mouths if m.aspect == "ventral"]
+    places = _expected_places(ventral, expected_mm)
+    if not places:
+        places = dict(enumerate(_level_groups(ventral, spacing_mm)))
     out = []
     for mouth in mouths:
         limit = spacing_mm if mouth.aspect == "ventral" else DORSAL_SHIFT_MM
-        level = _nearest(groups, mouth.along_mm, limit)
-        if level is not None and 0 <= level + first < len(SACRAL_LEVELS):
-            out.append(replace(mouth, level=level + first))
-    return _one_each(out, {i + first: g for i, g in enumerate(groups)})
+        level = _nearest(places, mouth.along_mm, limit)
+        if level is not None and level < len(SACRAL_LEVELS):
+            out.append(replace(mouth, level=level))
+    return _one_each(out, places)
+
+
+def _expected_places(ventral_mm: list[float], expected_mm: Mapping[int, float]) -> dict[int, float]:
+    """Places of the levels by the fitted shape, S4 carried on from S2 and S3, shifted to fit what was found."""
+    if not {0, 1, 2} <= set(expected_mm):
+        return {}
+    places = np.array([expected_mm[0], expected_mm[1], expected_mm[2], 2 * expected_mm[2] - expected_mm[1]])
+    for _ in range(2):
+        off = [v - places[np.abs(places - v).argmin()] for v in ventral_mm]
+        places += float(np.median(off)) if off else 0.0
+    return dict(enumerate(places.tolist()))
 
 
 def _level_groups(along_mm: list[float], spacing_mm: float) -> list[float]:
@@ -169,23 +182,11 @@ def _level_groups(along_mm: list[float], spacing_mm: float) -> list[float]:
     return [float(g.mean()) for g in np.split(places, np.flatnonzero(np.diff(places) > spacing_mm) + 1)]
 
 
-def _first_level(groups: list[float], expected_mm: Mapping[int, float]) -> int:
-    """Level of the first group: the shift that lays the groups best on the expected places."""
-    if not groups or not expected_mm:
-        return 0
-
-    def misfit(first: int) -> float:
-        pairs = [abs(g - expected_mm[i + first]) for i, g in enumerate(groups) if i + first in expected_mm]
-        return float(np.mean(pairs)) if pairs else np.inf
-
-    return min((0, 1, -1, 2), key=misfit)
-
-
-def _nearest(groups: list[float], along_mm: float, limit_mm: float) -> int | None:
-    if not groups:
+def _nearest(places: Mapping[int, float], along_mm: float, limit_mm: float) -> int | None:
+    if not places:
         return None
-    away = np.abs(np.array(groups) - along_mm)
-    return int(away.argmin()) if away.min() <= limit_mm else None
+    level = min(places, key=lambda k: abs(places[k] - along_mm))
+    return level if abs(places[level] - along_mm) <= limit_mm else None
 
 
 def _one_each(mouths: list[Mouth], place_mm: Mapping[int, float]) -> list[Mouth]:

@@ -18,13 +18,16 @@ def carve(
     """Clear labelled voxels below ``soft_hu`` that the outside reaches through such voxels.
 
     Within ``carve_mm`` of where the way enters the bone any path will do. In hip bones a path three voxels wide without
-    cortex (all below ``cortex_hu``) may go on to ``deep_mm``: marrow behind a thin spot of the cortex stays. Never so in
-    the sacrum, whose alae can be as dark as fat.
+    cortex (all below ``cortex_hu``) may go on to ``deep_mm``: marrow behind a thin spot of the cortex stays.
+    Never so in the sacrum, whose alae can be as dark as fat; where a voxel is more than ``carve_mm``, it is not carved
+    at all.
     """
-    carved = labels.copy()
-    for reach_mm, lowest_label, wide in ((config.deep_mm, 2, True), (config.carve_mm, 1, False)):
-        limits = np.array([config.soft_hu, config.cortex_hu if wide else np.inf, reach_mm])
-        _carve(hu, carved, grid.spacing_zyx_mm, limits, lowest_label)
+    deep, shallow = labels.copy(), labels.copy()
+    spacing = grid.spacing_zyx_mm
+    _carve(hu, deep, spacing, np.array([config.soft_hu, config.cortex_hu, config.deep_mm]), 2)
+    lowest = 1 if spacing.max() <= config.carve_mm else 2
+    _carve(hu, shallow, spacing, np.array([config.soft_hu, np.inf, config.carve_mm]), lowest)
+    carved: NDArray[np.uint8] = np.minimum(deep, shallow)
     return carved
 
 

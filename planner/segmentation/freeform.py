@@ -35,8 +35,8 @@ ROUNDS = (
 SWEEPS = 40
 """Jacobi sweeps of the membrane."""
 
-FINE_STEP_MM = 0.4
-"""Step of the edge search [P]."""
+FINE_STEP, FINE_STEP_MM = 0.5, (0.35, 0.5)
+"""Step of the edge search in voxels, and its bounds in mm: finer ones see the steps of the interpolation [P]."""
 
 Floats = NDArray[np.float64]
 Faces = NDArray[np.int32]
@@ -104,9 +104,10 @@ def draw_one(
     """Move one bone's surface."""
     neighbours = adjacency(faces, len(points))
     strength = np.zeros(len(points))
+    step_mm = float(np.clip(FINE_STEP * np.cbrt(np.prod(volume.grid.spacing_zyx_mm)), *FINE_STEP_MM))
     for reach, stiffness in ROUNDS:
         normals = vertex_normals(points, faces)
-        search = EdgeSearch(reach, FINE_STEP_MM)
+        search = EdgeSearch(reach, step_mm)
         offset, strength = find_edges(volume, points, normals, search)
         offset[gap], strength[gap] = find_gap_edges(volume, points[gap], normals[gap], search)
         weight = np.where(free, 0.0, strength / search.enough_hu)

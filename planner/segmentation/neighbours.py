@@ -32,7 +32,7 @@ DISC_MM, BODY_MM = 14.0, 12.0
 ENDPLATE_NORMAL = np.array([0.0, -0.59, 0.81])
 """Normal of the S1 endplate in the pelvic frame: sacral slope 36 degrees in the mean of the shape model."""
 
-SEED_HU = 150.0
+SEED_HU = 110.0
 """Voxels of a seed are brighter than this: bone, not disc or muscle [P]."""
 
 Floats = NDArray[np.float64]

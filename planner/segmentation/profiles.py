@@ -71,6 +71,27 @@ def _trilinear(hu, z, y, x):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _fall(p, s):  # type: ignore[no-untyped-def]
+    return 0.5 * (p[s - 1] + p[s - 2] - p[s + 1] - p[s + 2])
+
+
+@njit(cache=True)
+def _steepest(p, s):  # type: ignore[no-untyped-def]
+    """Place of the steepest fall next to sample `s`, between samples (parabola)."""
+    last = len(p) - 4
+    low, high = max(s - 2, 3), min(s + 2, last)
+    while s > low and _fall(p, s - 1) > _fall(p, s):
+        s -= 1
+    while s < high and _fall(p, s + 1) > _fall(p, s):
+        s += 1
+    if s < 3 or s > last:
+        return float(s)
+    a, b, c = _fall(p, s - 1), _fall(p, s), _fall(p, s + 1)
+    bend = a - 2.0 * b + c
+    return s + (0.5 * (a - c) / bend if bend < 0.0 else 0.0)
+
+
+@njit(cache=True)
 def _read(hu, start, direction, offsets):  # type: ignore[no-untyped-def]
     out = np.empty((start.shape[0], offsets.shape[0]), np.float32)
     for v in range(start.shape[0]):
@@ -130,7 +151,7 @@ def _gap_edges(profiles, half, beyond, least, enough, gas):  # type: ignore[no-u
         for s in range(2, 2 * half + 3):
             if min(p[s - 2], p[s + 1], p[s + 2]) < gas:
                 continue
-            fall = 0.5 * (p[s - 1] + p[s - 2] - p[s + 1] - p[s + 2])
+            fall = _fall(p, s)
             if fall < 0.5 * least:
                 continue
             rise, low = 0.0, p[s + 1]
@@ -141,8 +162,10 @@ def _gap_edges(profiles, half, beyond, least, enough, gas):  # type: ignore[no-u
             value = (min(fall, enough) + min(fall, rise, enough)) * (1.0 - 0.6 * (t / (half + 1.0)) ** 2)
             if value > best:
                 best = value
-                place[v] = t
+                place[v] = s
                 strength[v] = min(fall, enough)
+        if best > 0.0:
+            place[v] = _steepest(p, int(place[v])) - 2 - half
     return place, strength
 
 
@@ -156,13 +179,15 @@ def _edges(profiles, half, least, enough, gas):  # type: ignore[no-untyped-def]
         for s in range(2, 2 * half + 3):
             if min(p[s - 2], p[s + 1], p[s + 2]) < gas:
                 continue
-            fall = 0.5 * (p[s - 1] + p[s - 2] - p[s + 1] - p[s + 2])
+            fall = _fall(p, s)
             if fall < least:
                 continue
             t = s - 2 - half
             value = min(fall, enough) * (1.0 - 0.6 * (t / (half + 1.0)) ** 2)
             if value > best:
                 best = value
-                place[v] = t
+                place[v] = s
                 strength[v] = min(fall, enough)
+        if best > 0.0:
+            place[v] = _steepest(p, int(place[v])) - 2 - half
     return place, strength

@@ -28,11 +28,11 @@ FORWARD_MM, BACKWARD_MM = 45.0, 55.0
 OVERLAP_MM = 10.0
 """The tail begins this far above the shape model's end [P]."""
 
-TAIL_SHARE, TAIL_HU = 0.55, (75.0, 200.0)
+TAIL_SHARE, TAIL_HU = 0.5, (70.0, 200.0)
 """The tail is brighter than this share of the median of S3 and what is known below it, between these bounds [P]."""
 
-MARROW_SHARE = 0.1
-"""Enclosed marrow is brighter than this share of the tail's threshold; fat in the canal is not [P]."""
+MARROW_HU = -60.0
+"""Enclosed marrow is brighter than this; fat in the canal is not [P]."""
 
 SMOOTH_MM = 0.5
 """Width of the Gaussian before the thresholds: noise makes bridges [P]."""
@@ -72,7 +72,7 @@ def sacral_tail(
     parts = cc3d.connected_components(corridor & ((smooth > floor_hu) | sacrum), connectivity=6)
     mine = np.unique(parts[sacrum])
     bright = np.isin(parts, mine[mine > 0])
-    tail[box] = bright | (fill_marrow(bright, grid) & corridor & (smooth > MARROW_SHARE * floor_hu))
+    tail[box] = bright | (fill_marrow(bright, grid) & corridor & (smooth > MARROW_HU))
     return tail
 
 

@@ -35,6 +35,9 @@ DORSAL = np.array([0.0, 0.84, 0.54])
 BODY_DEPTH_MM = 28.0
 """Behind the centre of the S1 endplate by this along `DORSAL`, the processes begin [P]."""
 
+TOP_MM = 5.0
+"""Farther up than this above the centre of the S1 endplate, processes belong to L5 [P]."""
+
 GAS_HU = -200
 """Nothing below this is bone: gas, air, padding outside the field of view."""
 
@@ -113,7 +116,7 @@ def within_reach(
     box = ndimage.find_objects(far.astype(np.uint8))
     if box:
         behind = pelvic_places(grid.crop(box[0]), places.frame) - places.frame.to_pelvic(places.endplate_lps)
-        near[box[0]] |= far[box[0]] & (behind @ DORSAL.astype(np.float32) > BODY_DEPTH_MM)
+        near[box[0]] |= far[box[0]] & (behind @ DORSAL.astype(np.float32) > BODY_DEPTH_MM) & (behind[..., 2] < TOP_MM)
     return near
 
 

@@ -8,7 +8,7 @@ from planner.findings import Finding, Level
 from planner.keepout.canal import CentreLine, centre_line, tunnels
 from planner.keepout.config import KeepoutConfig
 from planner.keepout.model import Foramen, Keepouts
-from planner.keepout.mouths import Mouth, assign_levels, find_mouths
+from planner.keepout.mouths import Mouth, assign_levels, count_levels, find_mouths
 from planner.keepout.paint import on_scan, paint
 from planner.keepout.region import SacrumRegion, sacrum_region
 from planner.labels import SACRAL_LEVELS, Side
@@ -20,8 +20,9 @@ __all__ = ["find_keepouts"]
 PLAIN_WIDTH_MM = 4.0
 """A mouth as wide as this is plain to see at 1 mm `[P]`."""
 
-USUAL_PAIRS = 4
-"""Pairs of sacral foramina; others make a transitional vertebra likely (OAI, n = 4636)."""
+USUAL_PAIRS = (3, 4)
+"""Pairs of sacral foramina that are seen in most people: 4 (82 %, OAI, n = 4636), of which the last is often too small
+or, in a model's labels, not drawn `[P]`."""
 
 
 def find_keepouts(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepouts:
@@ -56,7 +57,7 @@ def find_keepouts(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepou
     mask = LabelMap(on_scan(values, region, bones.labels), bones.labels.grid)
     canal = bones.frame.to_lps(line.points_pelvic)
     keepouts = Keepouts(mask, foramina, canal)
-    return Keepouts(mask, foramina, canal, _findings(keepouts, region))
+    return Keepouts(mask, foramina, canal, _findings(keepouts, region, count_levels(found, config.level_spacing_mm)))
 
 
 def _expected(bones: Bones, line: CentreLine) -> dict[int, float]:
@@ -80,13 +81,10 @@ def _foramen(mouth: Mouth, mouths: list[Mouth]) -> Foramen:
     )
 
 
-def _findings(keepouts: Keepouts, region: SacrumRegion) -> tuple[Finding, ...]:
+def _findings(keepouts: Keepouts, region: SacrumRegion, pairs: int) -> tuple[Finding, ...]:
     found = [f for side in Side for f in _not_found(keepouts, side)]
-    pairs = len({f.level for f in keepouts.foramina if f.aspect == "ventral"})
-    if region.whole and pairs != USUAL_PAIRS:
-        message = (
-            f"{pairs} pairs of sacral foramina were found, {USUAL_PAIRS} are usual: check for a transitional vertebra."
-        )
+    if region.whole and pairs not in USUAL_PAIRS:
+        message = f"{pairs} levels of sacral foramina were found, 4 are usual: check for a transitional vertebra."
         found.append(Finding("transitional-vertebra", Level.NOTE, "both", message))
     return tuple(found)
 

@@ -16,7 +16,7 @@ from planner.keepout.region import SacrumRegion
 from planner.labels import SACRAL_LEVELS, Side
 from planner.segmentation.model import PelvicFrame
 
-__all__ = ["Mouth", "assign_levels", "find_mouths"]
+__all__ = ["Mouth", "assign_levels", "count_levels", "find_mouths"]
 
 CANAL_HALF_MM = 5.0
 """Openings nearer to the midline are the canal's own ends: the S4 foramina lie 10 mm from it and more `[P]`."""
@@ -154,13 +154,22 @@ def assign_levels(mouths: list[Mouth], expected_mm: Mapping[int, float], spacing
     places = _expected_places(ventral, expected_mm)
     if not places:
         places = dict(enumerate(_level_groups(ventral, spacing_mm)))
-    out = []
-    for mouth in mouths:
-        limit = spacing_mm if mouth.aspect == "ventral" else DORSAL_SHIFT_MM
-        level = _nearest(places, mouth.along_mm, limit)
-        if level is not None and level < len(SACRAL_LEVELS):
-            out.append(replace(mouth, level=level))
+    out = _levelled([m for m in mouths if m.aspect == "ventral"], places, spacing_mm)
+    found = {k: [m.along_mm for m in out if m.level == k] for k in places}
+    places = {k: float(np.mean(found[k])) if found[k] else places[k] for k in places}
+    out += _levelled([m for m in mouths if m.aspect == "dorsal"], places, DORSAL_SHIFT_MM)
     return _one_each(out, places)
+
+
+def count_levels(mouths: list[Mouth], spacing_mm: float) -> int:
+    """How many levels have a ventral mouth on either side, whatever their names."""
+    return len(_level_groups([m.along_mm for m in mouths if m.aspect == "ventral"], spacing_mm))
+
+
+def _levelled(mouths: list[Mouth], places: Mapping[int, float], limit_mm: float) -> list[Mouth]:
+    levels = [_nearest(places, m.along_mm, limit_mm) for m in mouths]
+    pairs = zip(mouths, levels, strict=True)
+    return [replace(m, level=k) for m, k in pairs if k is not None and k < len(SACRAL_LEVELS)]
 
 
 def _expected_places(ventral_mm: list[float], expected_mm: Mapping[int, float]) -> dict[int, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import cc3d
+import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -36,6 +37,9 @@ MARROW_HU = -60.0
 
 SMOOTH_MM = 0.5
 """Width of the Gaussian before the thresholds: noise makes bridges [P]."""
+
+WAY_MM = 1.2
+"""Half-width of the narrowest canal or foramen that is kept open: S4 foramina are 3 mm wide and more [P]."""
 
 CLOSE_MM = 3.0
 """Gaps of the cortex up to twice this are bridged before the marrow is filled [P]."""
@@ -72,8 +76,23 @@ def sacral_tail(
     parts = cc3d.connected_components(corridor & ((smooth > floor_hu) | sacrum), connectivity=6)
     mine = np.unique(parts[sacrum])
     bright = np.isin(parts, mine[mine > 0])
-    tail[box] = bright | (fill_marrow(bright, grid) & corridor & (smooth > MARROW_HU))
+    marrow = fill_marrow(bright, grid) & corridor & (smooth > MARROW_HU) & ~bright
+    tail[box] = bright | (marrow & ~soft_ways((smooth <= floor_hu) & ~bright, ~marrow, grid))
     return tail
+
+
+def soft_ways(
+    soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid, radius_mm: float = WAY_MM
+) -> NDArray[np.bool_]:
+    """Soft voxels that a ball of `radius_mm` reaches from the outside: canal and foramina, which are not marrow."""
+    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
+    core = edt.edt(soft, anisotropy=spacing, black_border=False, parallel=1) > radius_mm
+    parts = cc3d.connected_components(core, connectivity=6)
+    open_parts = np.unique(parts[outside & core])
+    reached = np.isin(parts, open_parts[open_parts > 0])
+    away = edt.edt(~reached, anisotropy=spacing, black_border=False, parallel=1)
+    ways: NDArray[np.bool_] = soft & (away <= radius_mm + max(spacing))
+    return ways
 
 
 def corridor_box(grid: Grid, frame: PelvicFrame, start: NDArray[np.float64]) -> Box | None:

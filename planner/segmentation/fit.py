@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from planner.segmentation.model import PelvisPose, ShapeFit
-from planner.segmentation.profiles import EdgeSearch, find_edges
+from planner.segmentation.profiles import EdgeSearch, find_edges, read_profiles
 from planner.segmentation.shape_model import ShapeModel
 from planner.volume import Volume
 
@@ -20,6 +20,9 @@ SCHEDULE = ((14.0, 0, 8), (12.0, 4, 8), (10.0, 8, 8), (8.0, 14, 8), (6.0, 24, 8)
 
 RIDGE = 40.0
 """Weight of the prior (coefficients are normal with unit variance) against one edge's squared distance in mm [P]."""
+
+PADDING_HU = -1000.0
+"""At or below this is padding or air: no bone was looked at there."""
 
 Floats = NDArray[np.float64]
 
@@ -101,9 +104,16 @@ def describe(volume: Volume, model: ShapeModel, state: FitState, real: NDArray[n
     found = real & (strength > 0)
     return ShapeFit(
         vertices_lps=model.split(vertices),
-        seen={name: volume.grid.contains(part) for name, part in model.split(vertices).items()},
+        seen={name: in_data(volume, part) for name, part in model.split(vertices).items()},
         lps_from_model=state.lps_from_model,
         coefficients=state.coefficients,
         rms_mm=float(np.sqrt(np.mean(offset[found] ** 2))) if found.any() else float("inf"),
         landmarks_lps=model.landmarks_on(vertices),
     )
+
+
+def in_data(volume: Volume, points_lps: Floats) -> NDArray[np.bool_]:
+    """Whether the scan has data at each point: within the grid, and not in padding."""
+    hu = read_profiles(volume, points_lps, np.zeros_like(points_lps), np.zeros(1))[:, 0]
+    seen: NDArray[np.bool_] = hu > PADDING_HU
+    return seen

@@ -88,7 +88,7 @@ def _steepest(p, s):  # type: ignore[no-untyped-def]
         return float(s)
     a, b, c = _fall(p, s - 1), _fall(p, s), _fall(p, s + 1)
     bend = a - 2.0 * b + c
-    return s + (0.5 * (a - c) / bend if bend < 0.0 else 0.0)
+    return s + (min(max(0.5 * (a - c) / bend, -0.5), 0.5) if bend < 0.0 else 0.0)
 
 
 @njit(cache=True)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
-from planner.verify import Verification
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +15,7 @@ from planner import NOTICE
 from planner.dicom.series import SeriesReport
 from planner.implants import Catalogue
 from planner.plan import CandidateDocument, SideDocument
+from planner.verify import Verification
 
 __all__ = ["implant_table", "series_table", "summarise", "verification_table"]
 

@@ -7,6 +7,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from pydantic import BaseModel
+
 from pipelines.results import DEPENDENCIES
 from planner import NOTICE, __version__
 from planner.config import PlanConfig
@@ -58,23 +60,21 @@ def _version(distribution: str) -> str | None:
 def default_settings() -> str:
     """Every setting with its default as TOML, its meaning above it: a file to start from for ``--config``."""
     lines = [f"# Settings of sacroplan {__version__} with their defaults. {NOTICE}"]
-    for section, values in PlanConfig().model_dump(mode="json").items():
-        lines += ["", f"[{section}]"]
-        nested = {k: v for k, v in values.items() if isinstance(v, dict)}
-        described = type(getattr(PlanConfig(), section)).model_fields
-        lines += _table({k: v for k, v in values.items() if k not in nested}, described)
-        for name, table in nested.items():
-            inner = getattr(getattr(PlanConfig(), section), name)
-            lines += ["", f"[{section}.{name}]", *_table(table, getattr(type(inner), "model_fields", {}))]
-    return "\n".join(lines)
+    return "\n".join(lines + _section("", PlanConfig()))
 
 
-def _table(values: dict[str, object], described: dict[str, object]) -> list[str]:
-    lines = []
+def _section(name: str, section: BaseModel) -> list[str]:
+    """One table, and those within it after it, as TOML wants."""
+    fields = type(section).model_fields
+    values = {key: getattr(section, key) for key in fields}
+    lines = ["", f"[{name}]"] if name else []
     for key, value in values.items():
-        description = getattr(described.get(key), "description", None)
-        lines += [f"# {line}" for line in (description or "").splitlines()]
-        lines.append(f"{key} = {_toml(value)}" if value is not None else f"# {key} is not set")
+        if not isinstance(value, BaseModel):
+            lines += [f"# {line}" for line in (fields[key].description or "").splitlines()]
+            lines.append(f"{key} = {_toml(value)}" if value is not None else f"# {key} is not set")
+    for key, value in values.items():
+        if isinstance(value, BaseModel):
+            lines += _section(f"{name}.{key}".lstrip("."), value)
     return lines
 
 
@@ -83,6 +83,8 @@ def _toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, BaseModel):
+        return "{ " + ", ".join(f"{key} = {_toml(getattr(value, key))}" for key in type(value).model_fields) + " }"
     return repr(value)

@@ -10,7 +10,7 @@ __all__ = ["JointConfig"]
 class JointConfig(BaseModel):
     """How the mid-surface, its gap and its zones are found."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     spacing_mm: float = Field(default=0.8, ge=0.4, le=2.0)
     """Voxel of the isotropic region the sheet is cut from; vertices lie about as far apart `[P]`."""

@@ -37,7 +37,7 @@ class SegmentationConfig(BaseModel):
         Bones below this confidence are reported [P].
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     bone_share: float = Field(default=0.7, gt=0, le=1)
     bone_hu: tuple[float, float] = (100.0, 250.0)

@@ -27,7 +27,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 class Section(BaseModel):
     """Base of the sections: nothing unknown, nothing infinite, never changed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Constraints(Section):

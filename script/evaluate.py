@@ -16,6 +16,8 @@ jhu
 fracsegnet
     Cases 002 and 004: real CT of bones (MIT, Liu et al., MICCAI 2023) with expert labels; tissue is put
     behind the bones.
+totalsegmentator
+    Case example: a real CT of 3 mm with metal in a hip (Apache-2.0); the truth is another model's labels.
 
 `run` plans each case with the ``sacroplan`` command, scores it with the scoring tool, and writes a table.
 """
@@ -78,6 +80,7 @@ SEEN = {
     "hubmap": "no",
     "jhu": "yes: the shape model is built from these subjects",
     "fracsegnet": "no; fractured on one side",
+    "totalsegmentator": "no",
 }
 """Whether the shape model has seen the source."""
 
@@ -240,6 +243,20 @@ def make_from_bones_ct(arguments: argparse.Namespace, folder: Path) -> None:
     write_case(folder, made, None, facts_of(arguments))
 
 
+def copy_real_scan(arguments: argparse.Namespace, folder: Path) -> None:
+    """Make a case of a real scan as it is, with the labels of TotalSegmentator for truth."""
+    source = arguments.data / "totalseg_example"
+    grid, values = {}, {}
+    for name, file in (("ct", "ct"), ("labels", "labels_1sac_2hipL_3hipR_4L5")):
+        image = SimpleITK.ReadImage(str(source / f"{file}.nii.gz"))
+        grid[name], values[name] = Grid(image.GetSize()[::-1], matrix_of(image)), SimpleITK.GetArrayFromImage(image)
+    made = MadeCt(
+        Volume(np.clip(values["ct"], -1024, 32767).astype(np.int16), grid["ct"]),
+        LabelMap(values["labels"].astype(np.uint8), grid["labels"]),
+    )
+    write_case(folder, made, None, facts_of(arguments))
+
+
 def matrix_of(image: SimpleITK.Image) -> NDArray[np.float64]:
     """``lps_from_zyx`` of an image."""
     matrix = np.eye(4)
@@ -258,7 +275,8 @@ def make(arguments: argparse.Namespace) -> int:
     """Make one case."""
     name = arguments.name or f"{arguments.source}_{arguments.case}_{arguments.spacing[0]:g}mm"
     folder = arguments.out / name
-    (make_from_bones_ct if arguments.source == "fracsegnet" else make_from_surfaces)(arguments, folder)
+    makers = {"fracsegnet": make_from_bones_ct, "totalsegmentator": copy_real_scan}
+    makers.get(arguments.source, make_from_surfaces)(arguments, folder)
     print(folder)
     return 0
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from slab_pelvis import SlabPelvis
+from support.slab_pelvis import SlabPelvis
 
 from planner.labels import Side
 from planner.trajectory import TrajectoryConfig

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import Planned, make_planned
 from scipy.spatial.transform import Rotation
-from slab_pelvis import SlabPelvis
+from support.planned_slabs import Planned, make_planned
+from support.slab_pelvis import SlabPelvis
 
 from planner.errors import ImplantError
 from planner.implants import Implant, load_catalogue

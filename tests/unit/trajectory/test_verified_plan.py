@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK
-from conftest import Planned
+from support.planned_slabs import Planned
 
 from planner.labels import Side
 from planner.plan import InputDocument, PlanDocument, describe_side

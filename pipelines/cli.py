@@ -146,9 +146,8 @@ def demo(
 @app.command()
 def series(folder: Input) -> None:
     """List every series with its score and why it was or was not chosen."""
-    from planner.reading import list_series
-
     from pipelines.summary import series_table
+    from planner.reading import list_series
 
     typer.echo(series_table(list_series(folder)))
 
@@ -158,9 +157,8 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="Result folder of `plan`", show_default=False)],
 ) -> None:
     """Re-check a plan from labels.nii.gz, keepout.nii.gz and plan.json alone."""
-    from planner.verify import verify_folder
-
     from pipelines.summary import verification_table
+    from planner.verify import verify_folder
 
     verification = verify_folder(folder)
     typer.echo(verification_table(verification))
@@ -171,9 +169,8 @@ def verify(
 @app.command()
 def implants(catalogue: Catalogue = None) -> None:
     """Print the implant catalogue."""
-    from planner.implants import load_catalogue
-
     from pipelines.summary import implant_table
+    from planner.implants import load_catalogue
 
     typer.echo(implant_table(load_catalogue(catalogue)))
 

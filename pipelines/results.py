@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from planner.figures import FigureCase, draw_figures
-from planner.images import write_labels
-
 from pipelines.case import Case
 from pipelines.stages import peak_rss_mb
 from planner import NOTICE, __version__
 from planner.errors import ConfigError
+from planner.figures import FigureCase, draw_figures
+from planner.images import write_labels
 from planner.joint import write_joint_ply
 
 __all__ = ["DEPENDENCIES", "complete_or_absent", "write_case"]

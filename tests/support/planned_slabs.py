@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from support.slab_pelvis import SlabPelvis
-
 from planner.implants import Implant
 from planner.joint.model import Joint
 from planner.keepout.model import Keepouts
@@ -14,6 +12,8 @@ from planner.labels import Side
 from planner.segmentation.model import Bones
 from planner.trajectory import SidePlan, TrajectoryConfig, plan_side
 from planner.volume import Volume
+
+from support.slab_pelvis import SlabPelvis
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,13 +10,14 @@ import pytest
 import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.dicom_files import body
 
 from planner.errors import GeometryError, LabelsError, NotHounsfieldError, UnreadableFileError
 from planner.grid import Grid
 from planner.images import image_format, read_labels, read_volume, write_labels, write_volume
 from planner.nifti import HEADER, forms, read_header
 from planner.volume import LabelMap, Volume
+
+from support.dicom_files import body
 
 GRID = Grid.from_spacing((4, 5, 6), (1.25, 0.75, 0.5), (-4.5, 3.25, 100.125))
 ALL_48 = list(itertools.product(itertools.permutations(range(3)), itertools.product((False, True), repeat=3)))

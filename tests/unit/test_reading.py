@@ -13,7 +13,6 @@ import pytest
 import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.dicom_files import body, ct_datasets, enhanced_dataset, save, save_one, zip_folder
 
 from planner.errors import InputRefusedError, NotHounsfieldError, UnreadableFileError
 from planner.findings import Level
@@ -24,6 +23,8 @@ from planner.reading.fingerprint import scan_sha256
 from planner.reading.hounsfield import check_hounsfield
 from planner.reading.spacing import spacing_findings
 from planner.volume import Volume
+
+from support.dicom_files import body, ct_datasets, enhanced_dataset, save, save_one, zip_folder
 
 GRID = Grid.from_spacing((6, 32, 40), (1.25, 0.75, 0.5), (-4.5, 3.25, 100.125))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.dicom_files import body
 
 from planner.grid import Grid
+
+from support.dicom_files import body
 
 SPACING_ZYX_MM = (1.25, 0.75, 0.5)
 ORIGIN_LPS_MM = (-4.5, 3.25, 100.125)

@@ -7,13 +7,14 @@ import itertools
 import numpy as np
 import pytest
 from pydicom import dcmread
-from support.dicom_files import body, ct_datasets, save, slanted
 
 from planner.dicom import read_dicom
 from planner.errors import GeometryError
 from planner.grid import Grid
 from planner.reading import read_scan
 from planner.volume import Volume
+
+from support.dicom_files import body, ct_datasets, save, slanted
 
 NAMES = [f"IM{(k * 37) % 101:04d}.dcm" for k in range(6)]
 AXES = {

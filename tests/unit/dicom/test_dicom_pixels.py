@@ -18,12 +18,13 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from support.dicom_files import ct_datasets, pixels, save, set_pixels
 
 from planner.dicom import pixels as pixels_module
 from planner.dicom import read_dicom
 from planner.dicom.pixels import HU_MAX, HU_MIN, PADDING_HU, can_decode
 from planner.errors import UnreadableFileError
+
+from support.dicom_files import ct_datasets, pixels, save, set_pixels
 
 SYNTAXES = [
     ImplicitVRLittleEndian,

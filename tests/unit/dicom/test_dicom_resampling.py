@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
-from support.dicom_files import body, ct_datasets, save
 
 from planner.dicom import read_dicom
 from planner.errors import GeometryError
 from planner.findings import Level
 from planner.grid import Grid
 from planner.reading import read_scan
+
+from support.dicom_files import body, ct_datasets, save
 
 SLOPE_LPS = np.array([9.0, -7.0, 11.0])
 """HU a millimetre of an image that linear interpolation reproduces."""

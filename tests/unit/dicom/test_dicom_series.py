@@ -12,13 +12,14 @@ from pydicom.uid import (
     MRImageStorage,
     SecondaryCaptureImageStorage,
 )
-from support.dicom_files import SECRETS, SERIES_UID, UID_ROOT, ct_datasets, enhanced_dataset, save, save_one, slanted
 
 from planner.dicom import list_dicom, read_dicom
 from planner.dicom.score import CRITERIA
 from planner.errors import GeometryError, InputRefusedError, NoSeriesError, NotHounsfieldError, UnreadableFileError
 from planner.findings import Level
 from planner.grid import Grid
+
+from support.dicom_files import SECRETS, SERIES_UID, UID_ROOT, ct_datasets, enhanced_dataset, save, save_one, slanted
 
 SAGITTAL = [(1, 0, 0), (0, 0, -1), (0, 1, 0)]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.dicom_files import ct_datasets, enhanced_dataset, save, save_one, zip_folder
 
 from planner.dicom import read_dicom, sources
 from planner.dicom.sources import open_source
 from planner.errors import NoSeriesError, UnreadableFileError
+
+from support.dicom_files import ct_datasets, enhanced_dataset, save, save_one, zip_folder
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from support.planned_slabs import Planned, make_planned
-from support.slab_pelvis import SlabPelvis
 
 from planner.implants import Implant, load_catalogue
+
+from support.planned_slabs import Planned, make_planned
+from support.slab_pelvis import SlabPelvis
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from support.slab_pelvis import SlabPelvis
 
 from planner.labels import Side
 from planner.trajectory import TrajectoryConfig
@@ -24,6 +23,8 @@ from planner.trajectory.kernel import (
 )
 from planner.trajectory.region import Region, make_region
 from planner.trajectory.scene import make_scene, outer_edge
+
+from support.slab_pelvis import SlabPelvis
 
 PHANTOM = SlabPelvis()
 SIZE = (8.0, 20.0)

@@ -7,8 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from support.planned_slabs import Planned, make_planned
-from support.slab_pelvis import SlabPelvis
 
 from planner.errors import ImplantError
 from planner.implants import Implant, load_catalogue
@@ -17,6 +15,9 @@ from planner.labels import Side
 from planner.trajectory import Candidate, SidePlan, TrajectoryConfig, plan_side
 from planner.trajectory.kernel import CONSTRAINTS
 from planner.volume import LabelMap
+
+from support.planned_slabs import Planned, make_planned
+from support.slab_pelvis import SlabPelvis
 
 COARSE = SlabPelvis(spacing_mm=(1.5, 1.25, 1.25))
 VOXEL_MM = 1.5

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK
-from support.planned_slabs import Planned
 
 from planner.labels import Side
 from planner.plan import InputDocument, PlanDocument, describe_side
 from planner.verify import verify_folder
 from planner.volume import LabelMap
+
+from support.planned_slabs import Planned
 
 Plan = dict[str, Any]
 

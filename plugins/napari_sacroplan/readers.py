@@ -1,0 +1,141 @@
+"""Readers: a CT, or the result folder of a plan, as napari layer data.
+
+napari's world has the order of array axes: a point is ``(z, y, x)`` in LPS mm, cranial, posterior, left.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner import NOTICE
+from planner.grid import Grid
+from planner.images import image_format, read_labels
+from planner.joint import read_joint_ply
+from planner.reading import read_scan
+
+__all__ = ["LayerData", "get_reader", "read_ct", "read_result"]
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""Data, keyword arguments of the layer, and its kind."""
+
+BONE_WINDOW_HU = (-300.0, 1100.0)
+"""Contrast limits that show cortex and marrow apart."""
+
+GAP_LIMITS_MM = (0.0, 6.0)
+"""Colour limits of the joint's gap: the articular zone ends at 5 mm."""
+
+CYLINDER_SIDES = 48
+"""Facets of a drawn implant: 0.02 mm from round at 12 mm diameter."""
+
+ZYX_FROM_XYZ = np.eye(4)[[2, 1, 0, 3]]
+
+GRADE_COLOURS = {"green": "bluish green", "amber": "orange"}
+"""Words for the colours of `GRADE_RGB`, which the colour-blind can tell apart (Okabe and Ito)."""
+
+GRADE_RGB = {"green": (0.0, 0.62, 0.45), "amber": (0.90, 0.62, 0.0)}
+
+
+def get_reader(path: str | list[str]) -> Callable[[str], list[LayerData]] | None:
+    """Find the reader of a path; None where it is nothing of ours."""
+    if isinstance(path, list):
+        return None
+    place = Path(path)
+    if place.name == "plan.json" or (place / "plan.json").is_file():
+        return read_result
+    return read_ct if place.is_dir() or image_format(place) else None
+
+
+def read_ct(path: str) -> list[LayerData]:
+    """Read a CT as one image layer.
+
+    Raises
+    ------
+    planner.errors.InputRefusedError
+        If the input is refused.
+    """
+    scan = read_scan(Path(path))
+    return [_image("CT", scan.volume.hu, scan.volume.grid)]
+
+
+def read_result(path: str) -> list[LayerData]:
+    """Read the result folder of a plan: bones, keep-outs, both joints and the best implant of each side.
+
+    Raises
+    ------
+    planner.errors.UnreadableFileError
+        If a file of the folder cannot be read.
+    """
+    folder = Path(path).parent if Path(path).name == "plan.json" else Path(path)
+    plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
+    return [*_label_layers(folder), *_joint_layers(folder), *_implant_layers(plan)]
+
+
+def _affine(grid: Grid) -> NDArray[np.float64]:
+    affine: NDArray[np.float64] = ZYX_FROM_XYZ @ grid.lps_from_zyx
+    return affine
+
+
+def _image(name: str, hu: NDArray[np.int16], grid: Grid) -> LayerData:
+    facts = {"name": name, "affine": _affine(grid), "contrast_limits": BONE_WINDOW_HU, "metadata": {"notice": NOTICE}}
+    return hu, facts, "image"
+
+
+def _label_layers(folder: Path) -> Iterator[LayerData]:
+    for file, name in (("labels.nii.gz", "bones"), ("keepout.nii.gz", "canal and foramina")):
+        labels = read_labels(folder / file)
+        facts = {"name": name, "affine": _affine(labels.grid), "opacity": 0.4, "metadata": {"notice": NOTICE}}
+        yield labels.values, facts, "labels"
+
+
+def _joint_layers(folder: Path) -> Iterator[LayerData]:
+    for path in sorted(folder.glob("joint_*.ply")):
+        vertices, faces = read_joint_ply(path)
+        points = np.stack([vertices[axis] for axis in "zyx"], axis=1).astype(float)
+        facts = {
+            "name": f"{path.stem.removeprefix('joint_')} joint, gap in mm",
+            "colormap": "cividis",
+            "contrast_limits": GAP_LIMITS_MM,
+            "metadata": {"notice": NOTICE},
+        }
+        yield (points, faces, vertices["gap_mm"].astype(float)), facts, "surface"
+
+
+def _implant_layers(plan: dict[str, Any]) -> Iterator[LayerData]:
+    for side, entry in plan["sides"].items():
+        for candidate in entry["candidates"][:1]:
+            grade = candidate["grade"]
+            points, faces = cylinder(
+                np.array(candidate["implant_entry_lps_mm"], float),
+                np.array(candidate["implant_tip_lps_mm"], float),
+                candidate["implant"]["diameter_mm"] / 2,
+            )
+            facts = {
+                "name": f"{side} implant, {grade} ({GRADE_COLOURS[grade]}), {entry['status']}",
+                "vertex_colors": np.tile(GRADE_RGB[grade], (len(points), 1)),
+                "metadata": {"notice": NOTICE, "candidate": candidate},
+            }
+            yield (points[:, ::-1], faces), facts, "surface"
+
+
+def cylinder(
+    entry_lps: NDArray[np.float64], tip_lps: NDArray[np.float64], radius_mm: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Build a closed cylinder: vertices ``(2 n + 2, 3)`` in LPS mm and triangles, outward."""
+    axis = (tip_lps - entry_lps) / np.linalg.norm(tip_lps - entry_lps)
+    across = np.cross(axis, np.eye(3)[np.abs(axis).argmin()])
+    across /= np.linalg.norm(across)
+    turn = 2 * np.pi * np.arange(CYLINDER_SIDES)[:, None] / CYLINDER_SIDES
+    rim = radius_mm * (np.cos(turn) * across + np.sin(turn) * np.cross(axis, across))
+    here, n = np.arange(CYLINDER_SIDES), CYLINDER_SIDES
+    after = (here + 1) % n
+    wall = np.concatenate([np.stack([here, after, here + n], 1), np.stack([after, after + n, here + n], 1)])
+    near = np.stack([after, here, np.full(n, 2 * n)], 1)
+    far = np.stack([here + n, after + n, np.full(n, 2 * n + 1)], 1)
+    vertices = np.concatenate([entry_lps + rim, tip_lps + rim, [entry_lps], [tip_lps]])
+    return vertices, np.concatenate([wall, near, far])

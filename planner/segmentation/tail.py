@@ -81,17 +81,19 @@ def sacral_tail(
     return tail
 
 
-def soft_ways(
-    soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid, radius_mm: float = WAY_MM
-) -> NDArray[np.bool_]:
-    """Soft voxels that a ball of `radius_mm` reaches from the outside: canal and foramina, which are not marrow."""
+def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
+    """Soft voxels that a ball reaches from the outside: canal and foramina, which are not marrow.
+
+    The ball's radius is `WAY_MM`, or a voxel where voxels are larger: a gap of the cortex one voxel wide is no way.
+    """
     spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
+    radius_mm = max(WAY_MM, float(np.mean(spacing)))
     core = edt.edt(soft, anisotropy=spacing, black_border=False, parallel=1) > radius_mm
     parts = cc3d.connected_components(core, connectivity=6)
     open_parts = np.unique(parts[outside & core])
     reached = np.isin(parts, open_parts[open_parts > 0])
     away = edt.edt(~reached, anisotropy=spacing, black_border=False, parallel=1)
-    ways: NDArray[np.bool_] = soft & (away <= radius_mm + max(spacing))
+    ways: NDArray[np.bool_] = soft & (away <= radius_mm + 0.5 * max(spacing))
     return ways
 
 

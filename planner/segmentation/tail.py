@@ -32,6 +32,9 @@ OVERLAP_MM = 10.0
 TAIL_SHARE, TAIL_HU = 0.5, (70.0, 200.0)
 """The tail is brighter than this share of the median of S3 and what is known below it, between these bounds [P]."""
 
+DILUTED_MM = 2.0
+"""In larger voxels the tail's thin cortex is mixed with what lies beside it: its least brightness falls alike [P]."""
+
 MARROW_HU = -60.0
 """Enclosed marrow is brighter than this; fat in the canal is not [P]."""
 
@@ -40,6 +43,9 @@ SMOOTH_MM = 0.5
 
 WAY_MM = 1.2
 """Half-width of the narrowest canal or foramen that is kept open: S4 foramina are 3 mm wide and more [P]."""
+
+LARGE_VOXEL_MM = 2.5
+"""From here on, dilution opens the cortex by single voxels, and an S3 foramen is hardly wider `[P]`."""
 
 CLOSE_MM = 3.0
 """Gaps of the cortex up to twice this are bridged before the marrow is filled [P]."""
@@ -72,7 +78,8 @@ def sacral_tail(
     sacrum = labels[box] == Label.SACRUM
     if not (sacrum & corridor).any():
         return tail
-    floor_hu = float(np.clip(TAIL_SHARE * np.median(smooth[sacrum]), *TAIL_HU))
+    dilution = min(1.0, DILUTED_MM / float(np.mean(grid.spacing_zyx_mm)))
+    floor_hu = float(np.clip(TAIL_SHARE * np.median(smooth[sacrum]), TAIL_HU[0] * dilution, TAIL_HU[1]))
     parts = cc3d.connected_components(corridor & ((smooth > floor_hu) | sacrum), connectivity=6)
     mine = np.unique(parts[sacrum])
     bright = np.isin(parts, mine[mine > 0])
@@ -84,10 +91,11 @@ def sacral_tail(
 def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
     """Soft voxels that a ball reaches from the outside: canal and foramina, which are not marrow.
 
-    The ball's radius is `WAY_MM`, or a voxel where voxels are larger: a gap of the cortex one voxel wide is no way.
+    The ball's radius is `WAY_MM`, or a voxel where voxels are large: a gap of the cortex one such voxel wide is no way.
     """
     spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    radius_mm = max(WAY_MM, float(np.mean(spacing)))
+    mean_mm = float(np.mean(spacing))
+    radius_mm = mean_mm if mean_mm > LARGE_VOXEL_MM else WAY_MM
     core = edt.edt(soft, anisotropy=spacing, black_border=False, parallel=1) > radius_mm
     parts = cc3d.connected_components(core, connectivity=6)
     open_parts = np.unique(parts[outside & core])

@@ -11,11 +11,14 @@ from planner.keepout.model import Foramen, Keepouts
 from planner.keepout.mouths import Mouth, assign_levels, count_levels, find_mouths
 from planner.keepout.paint import on_scan, paint
 from planner.keepout.region import SacrumRegion, sacrum_region
-from planner.labels import SACRAL_LEVELS, Side
+from planner.labels import SACRAL_LEVELS, Side, foramen_value
 from planner.segmentation.model import Bones
 from planner.volume import LabelMap, Volume
 
 __all__ = ["find_keepouts"]
+
+CHANNEL_MM = 6.0
+"""The channel's nearest voxel lies within this of the centre of its mouth `[P]`."""
 
 PLAIN_WIDTH_MM = 4.0
 """A mouth as wide as this is plain to see at 1 mm `[P]`."""
@@ -52,9 +55,9 @@ def find_keepouts(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepou
         return _nothing(bones)
     found = find_mouths(network, region, line, bones.frame, config)
     mouths = assign_levels(found, _expected(bones, line), config.level_spacing_mm)
-    foramina = tuple(_foramen(m, mouths) for m in mouths)
     values = paint(network, region, line, bones.frame, mouths)
     mask = LabelMap(on_scan(values, region, bones.labels), bones.labels.grid)
+    foramina = tuple(f for f in (_foramen(m, mouths) for m in mouths) if _is_painted(f, mask))
     canal = bones.frame.to_lps(line.points_pelvic)
     keepouts = Keepouts(mask, foramina, canal)
     return Keepouts(mask, foramina, canal, _findings(keepouts, region, count_levels(found, config.level_spacing_mm)))
@@ -79,6 +82,15 @@ def _foramen(mouth: Mouth, mouths: list[Mouth]) -> Foramen:
     return Foramen(
         mouth.side, SACRAL_LEVELS[mouth.level], mouth.aspect, mouth.centre_lps, mouth.width_mm, round(confidence, 3)
     )
+
+
+def _is_painted(foramen: Foramen, mask: LabelMap) -> bool:
+    """Whether the mask holds the foramen's channel at its mouth: a mouth without a channel is no finding."""
+    index = np.argwhere(mask.values == foramen_value(foramen.side, foramen.level))
+    if not len(index):
+        return False
+    away = np.linalg.norm(mask.grid.to_lps(index) - foramen.centre_lps, axis=1)
+    return bool(away.min() <= CHANNEL_MM)
 
 
 def _findings(keepouts: Keepouts, region: SacrumRegion, pairs: int) -> tuple[Finding, ...]:

@@ -120,3 +120,14 @@ def test_same_input_same_bytes(make_sacrum):
 
 def replace_labels(bones, values, labels=None):
     return replace(bones, labels=labels or LabelMap(values, bones.labels.grid))
+
+
+def test_a_mouth_whose_channel_is_not_in_the_mask_is_no_finding(make_sacrum, monkeypatch):
+    from planner.keepout import find
+
+    lost = foramen_value(Side.LEFT, "S2")
+    painted = find.on_scan
+    monkeypatch.setattr(find, "on_scan", lambda *a: np.where(painted(*a) == lost, 0, painted(*a)).astype(np.uint8))
+    found = find_keepouts(*make_sacrum(), CONFIG)
+    assert found.missing(Side.LEFT) == ("S2 ventral", "S2 dorsal")
+    assert found.missing(Side.RIGHT) == ()

@@ -1,0 +1,40 @@
+"""Canal and foramina stay open in the sacrum's tail; marrow and single-voxel gaps do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from planner.grid import Grid
+from planner.segmentation.tail import soft_ways
+
+
+def block(gap_voxels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Soft voxels of a block of bone with a marrow cavity that a gap of some voxels opens, and the outside."""
+    bone = np.zeros((30, 30, 30), bool)
+    bone[4:26, 4:26, 4:26] = True
+    bone[10:20, 10:20, 10:20] = False
+    bone[15 : 15 + gap_voxels, 4:10, 15 : 15 + gap_voxels] = False
+    outside = np.ones_like(bone)
+    outside[4:26, 4:26, 4:26] = False
+    return ~bone, outside
+
+
+def cavity(ways: np.ndarray) -> np.ndarray:
+    return ways[12:18, 12:18, 12:18]
+
+
+@pytest.mark.parametrize(("gap_voxels", "is_open"), [(0, False), (1, False), (4, True)])
+def test_what_a_ball_reaches_is_open(gap_voxels, is_open):
+    soft, outside = block(gap_voxels)
+    ways = soft_ways(soft, outside, Grid.from_spacing(soft.shape, 1.0))
+    assert cavity(ways).all() == is_open
+    assert cavity(ways).any() == is_open
+    assert not (ways & ~soft).any()
+
+
+@pytest.mark.parametrize(("spacing_mm", "is_open"), [(2.0, True), (3.0, False)])
+def test_in_large_voxels_a_gap_of_two_is_dilution(spacing_mm, is_open):
+    soft, outside = block(2)
+    ways = soft_ways(soft, outside, Grid.from_spacing(soft.shape, spacing_mm))
+    assert cavity(ways).any() == is_open

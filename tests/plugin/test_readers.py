@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from npe2 import PluginManager, PluginManifest
 
+import napari_sacroplan
 from napari_sacroplan.readers import cylinder, get_reader, read_ct, read_result
 from planner.grid import Grid
 from planner.images import write_labels, write_volume
@@ -109,6 +112,14 @@ def test_ct_is_one_image_in_hounsfield_units(tmp_path, phantom):
     assert kind == "image"
     assert np.array_equal(data, phantom.volume.hu)
     assert facts["metadata"]["notice"].startswith("Research use only")
+
+
+def test_manifest_is_valid_and_opens_a_result(result):
+    manager = PluginManager()
+    manager.register(PluginManifest.from_file(Path(napari_sacroplan.__file__).with_name("napari.yaml")))
+    (reader,) = manager.iter_compatible_readers([str(result)])
+    assert reader.command == "napari-sacroplan.get_reader"
+    assert manager.commands.execute(reader.command, (str(result),)) is read_result
 
 
 def test_reading_needs_no_qt():

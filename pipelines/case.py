@@ -183,7 +183,7 @@ def _measure(volume: Volume, place: Place, pose: PelvisPose, settings: CaseSetti
         found = {side: extract_joint(volume, bones, side, config.joint) for side in bones.planned_sides}
     with log.stage("find keep-outs"):
         keepouts = find_keepouts(volume, bones, config.keepout)
-    return Anatomy(volume, bones, {side: joint for side, joint in found.items() if joint is not None}, keepouts)
+    return Anatomy(volume, bones, {side: joint for side, joint in found.items() if len(joint.faces)}, keepouts)
 
 
 def _given_labels(path: Path, place: Place) -> LabelMap:

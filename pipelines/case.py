@@ -30,6 +30,7 @@ from planner.segmentation import (
     load_shape_model,
     locate_pelvis,
     segment_bones,
+    thin,
 )
 from planner.trajectory import SidePlan, plan_side
 from planner.volume import LabelMap, Scan, Volume
@@ -167,7 +168,7 @@ def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) 
 def _locate(scan: Scan) -> tuple[Volume, Place, PelvisPose]:
     model = load_shape_model()
     canonical, orientation = scan.volume.canonical()
-    pose = locate_pelvis(canonical, model)
+    pose = locate_pelvis(thin(canonical), model)
     box = crop_box(canonical.grid, pose, model)
     return canonical.crop(box), Place(scan.volume.grid, orientation, box), pose
 

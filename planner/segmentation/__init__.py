@@ -6,6 +6,7 @@ from planner.segmentation.locate import locate_pelvis
 from planner.segmentation.model import BONE_NAMES, Bones, PelvicFrame, PelvisPose, ShapeFit
 from planner.segmentation.segment import crop_box, segment_bones
 from planner.segmentation.shape_model import ShapeModel, load_shape_model
+from planner.segmentation.thinning import Thinned, thin
 
 __all__ = [
     "BONE_NAMES",
@@ -15,9 +16,11 @@ __all__ = [
     "SegmentationConfig",
     "ShapeFit",
     "ShapeModel",
+    "Thinned",
     "bones_from_labels",
     "crop_box",
     "load_shape_model",
     "locate_pelvis",
     "segment_bones",
+    "thin",
 ]

@@ -14,6 +14,7 @@ from planner.segmentation.model import BONE_NAMES, Bones
 from planner.segmentation.quality import RMS_MM, judge_bones
 from planner.segmentation.segment import pelvic_frame
 from planner.segmentation.shape_model import ShapeModel
+from planner.segmentation.thinning import thin
 from planner.volume import LabelMap, Volume
 
 __all__ = ["bones_from_labels"]
@@ -47,7 +48,7 @@ def bones_from_labels(
     """
     check(volume, labels)
     picture = drawn(labels)
-    fit = fit_shape(picture, locate_pelvis(picture, model), model)
+    fit = fit_shape(picture, locate_pelvis(thin(picture), model), model)
     likely = round(max(0.0, 1.0 - (fit.rms_mm / RMS_MM) ** 2), 3)
     present = np.unique(labels.values)
     confidence = {name: likely if value in present else 0.0 for value, name in enumerate(BONE_NAMES, start=1)}

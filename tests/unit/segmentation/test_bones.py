@@ -19,6 +19,7 @@ from planner.segmentation import (
     load_shape_model,
     locate_pelvis,
     segment_bones,
+    thin,
 )
 from planner.segmentation.quality import judge_bones
 from planner.volume import LabelMap, Volume
@@ -29,7 +30,7 @@ MODEL = load_shape_model()
 
 @pytest.fixture(scope="module")
 def bones(phantom: Phantom) -> Bones:
-    return segment_bones(phantom.volume, locate_pelvis(phantom.volume, MODEL), MODEL)
+    return segment_bones(phantom.volume, locate_pelvis(thin(phantom.volume), MODEL), MODEL)
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -42,7 +43,7 @@ def apart_deg(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_pelvis_is_located(phantom: Phantom) -> None:
-    pose = locate_pelvis(phantom.volume, MODEL)
+    pose = locate_pelvis(thin(phantom.volume), MODEL)
     off = pose.lps_from_model[:3, 3] - phantom.frame.lps_from_pelvic[:3, 3]
     assert np.linalg.norm(off) < 10.0
     assert apart_deg(pose.lps_from_model, phantom.frame.lps_from_pelvic) < 8.0
@@ -50,11 +51,11 @@ def test_pelvis_is_located(phantom: Phantom) -> None:
 
 
 def test_location_is_repeatable_and_stays_in_patient_space(phantom: Phantom) -> None:
-    pose = locate_pelvis(phantom.volume, MODEL)
+    pose = locate_pelvis(thin(phantom.volume), MODEL)
     turned = Orientation((1, 2, 0), (True, False, True))
     stored = Volume(np.ascontiguousarray(turned.apply(phantom.volume.hu)), turned.apply_grid(phantom.volume.grid))
     again, _ = stored.canonical()
-    np.testing.assert_array_equal(locate_pelvis(again, MODEL).lps_from_model, pose.lps_from_model)
+    np.testing.assert_array_equal(locate_pelvis(thin(again), MODEL).lps_from_model, pose.lps_from_model)
 
 
 @pytest.mark.parametrize("bone", [Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP])
@@ -81,12 +82,12 @@ def test_truncation_is_reported(phantom: Phantom, bones: Bones) -> None:
     cut = phantom.volume.crop(
         (slice(k, phantom.volume.hu.shape[0]), *(slice(0, n) for n in phantom.volume.hu.shape[1:]))
     )
-    found = segment_bones(cut, locate_pelvis(cut, MODEL), MODEL)
+    found = segment_bones(cut, locate_pelvis(thin(cut), MODEL), MODEL)
     assert {f.side for f in found.findings if f.code == "scan-truncated"} >= {"left", "right"}
 
 
 def test_crop_box_holds_every_labelled_voxel(phantom: Phantom, bones: Bones) -> None:
-    box = crop_box(phantom.volume.grid, locate_pelvis(phantom.volume, MODEL), MODEL)
+    box = crop_box(phantom.volume.grid, locate_pelvis(thin(phantom.volume), MODEL), MODEL)
     inside = np.zeros(phantom.volume.hu.shape, bool)
     inside[box] = True
     pelvis = (phantom.labels.values > 0) & (phantom.labels.values <= Label.RIGHT_HIP)
@@ -133,7 +134,7 @@ def test_metal_and_low_confidence_are_reported(phantom: Phantom, bones: Bones) -
 def test_a_scan_without_bone_is_refused(content: str) -> None:
     hu = np.full((40, 60, 60), 40 if content == "soft tissue" else -1000, np.int16)
     with pytest.raises(NoPelvisError, match="no pelvis found"):
-        locate_pelvis(Volume(hu, Grid.from_spacing(hu.shape, 4.0)), MODEL)
+        locate_pelvis(thin(Volume(hu, Grid.from_spacing(hu.shape, 4.0))), MODEL)
 
 
 def test_a_skull_like_shell_is_refused() -> None:
@@ -142,7 +143,7 @@ def test_a_skull_like_shell_is_refused() -> None:
     hu = np.where(radius < 90, 40, -1000).astype(np.int16)
     hu[(radius > 80) & (radius < 88)] = 900
     with pytest.raises(NoPelvisError):
-        locate_pelvis(Volume(hu, Grid.from_spacing(hu.shape, 2.0)), MODEL)
+        locate_pelvis(thin(Volume(hu, Grid.from_spacing(hu.shape, 2.0))), MODEL)
 
 
 @pytest.mark.shared
@@ -153,4 +154,4 @@ def test_chest_and_abdomen_are_refused(shared: Path, name: str) -> None:
     hu = sitk.GetArrayFromImage(image).astype(np.int16)
     grid = Grid.from_spacing(hu.shape, image.GetSpacing()[::-1], image.GetOrigin())
     with pytest.raises(NoPelvisError, match="no pelvis found"):
-        locate_pelvis(Volume(hu, grid), MODEL)
+        locate_pelvis(thin(Volume(hu, grid)), MODEL)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,10 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from planner import NOTICE
+from planner.grid import Grid
 from planner.volume import Volume
 
-__all__ = ["write_dicom_series"]
+__all__ = ["SeriesLabels", "write_dicom_planes", "write_dicom_series"]
 
 PATIENT_NAME, PATIENT_ID = "PHANTOM^SACROPLAN", "PHANTOM"
 """No one."""
@@ -54,14 +57,68 @@ def write_dicom_series(
     ValueError
         If the grid is sheared or a value is below -1024 HU.
     """
-    if not volume.grid.is_orthogonal:
-        raise ValueError("a series of slices needs a grid with axes at right angles")
     if volume.hu.min() < INTERCEPT_HU:
         raise ValueError(f"values from {volume.hu.min()} HU, expected {INTERCEPT_HU} or more")
+    labels = SeriesLabels(_digest(volume, description, kernel), description, kernel)
+    return write_dicom_planes(volume.hu, volume.grid, folder, labels)
+
+
+@dataclass(frozen=True)
+class SeriesLabels:
+    """Texts of a series.
+
+    Attributes
+    ----------
+    content : str
+        What its identifiers are drawn from.
+    description, kernel : str
+        Series Description (0008,103E) and Convolution Kernel (0018,1210).
+    """
+
+    content: str
+    description: str = "Pelvis phantom"
+    kernel: str = "SOFT"
+
+
+def write_dicom_planes(
+    planes: Iterable[NDArray[np.int16]], grid: Grid, folder: Path, labels: SeriesLabels
+) -> list[Path]:
+    """Write slices as they come, one held at a time.
+
+    Parameters
+    ----------
+    planes : iterable of (rows, columns) int16 arrays
+        Hounsfield units of at least -1024, one for each slice of `grid`.
+    grid : Grid
+        At right angles.
+    folder : Path
+        Made if it does not exist.
+    labels : SeriesLabels
+        Texts and identifiers.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of the slices.
+
+    Raises
+    ------
+    ValueError
+        If the grid is sheared.
+    """
+    if not grid.is_orthogonal:
+        raise ValueError("a series of slices needs a grid with axes at right angles")
     folder.mkdir(parents=True, exist_ok=True)
-    content = _digest(volume, description, kernel)
-    common = _common(volume, content, description, kernel)
-    return [_write_slice(volume, k, common, content, folder) for k in range(volume.grid.shape_zyx[0])]
+    common = _common(grid, labels)
+    return [_write_slice(plane, _Place(grid, k), common, labels.content, folder) for k, plane in enumerate(planes)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Slice `index` of a grid."""
+
+    grid: Grid
+    index: int
 
 
 def _digest(volume: Volume, *texts: str) -> str:
@@ -80,10 +137,10 @@ def _decimals(values: NDArray[np.float64], places: int) -> list[str]:
     return [f"{v + 0.0:.{places}f}" for v in np.round(values, places)]
 
 
-def _common(volume: Volume, content: str, description: str, kernel: str) -> Dataset:
+def _common(grid: Grid, labels: SeriesLabels) -> Dataset:
     """Attributes that all slices share."""
-    sz, sy, sx = volume.grid.spacing_zyx_mm
-    directions = volume.grid.directions_lps
+    sz, sy, sx = grid.spacing_zyx_mm
+    directions = grid.directions_lps
     data = Dataset()
     data.SpecificCharacterSet = "ISO_IR 100"
     data.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
@@ -92,37 +149,38 @@ def _common(volume: Volume, content: str, description: str, kernel: str) -> Data
     data.StudyTime = data.SeriesTime = data.AcquisitionTime = data.ContentTime = TIME
     data.AccessionNumber = data.ReferringPhysicianName = data.PositionReferenceIndicator = ""
     data.Modality, data.Manufacturer, data.ManufacturerModelName = "CT", "sacroplan", "phantom"
-    data.StudyDescription, data.SeriesDescription, data.ImageComments = "Phantom", description, NOTICE
+    data.StudyDescription, data.SeriesDescription, data.ImageComments = "Phantom", labels.description, NOTICE
     data.PatientName, data.PatientID, data.PatientBirthDate, data.PatientSex = PATIENT_NAME, PATIENT_ID, "", "O"
-    data.BodyPartExamined, data.PatientPosition, data.ConvolutionKernel = "PELVIS", "HFS", kernel
+    data.BodyPartExamined, data.PatientPosition, data.ConvolutionKernel = "PELVIS", "HFS", labels.kernel
     data.KVP, data.StudyID, data.SeriesNumber, data.AcquisitionNumber = "120", "1", "1", "1"
     data.SliceThickness = _decimals(np.array([sz]), POSITION_DECIMALS)[0]
     data.SpacingBetweenSlices = data.SliceThickness
+    content = labels.content
     data.StudyInstanceUID, data.SeriesInstanceUID = _uid(content, "study"), _uid(content, "series")
     data.FrameOfReferenceUID = _uid(content, "frame of reference")
     data.ImageOrientationPatient = _decimals(np.concatenate([directions[2], directions[1]]), COSINE_DECIMALS)
     data.PixelSpacing = _decimals(np.array([sy, sx]), POSITION_DECIMALS)
     data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-    data.Rows, data.Columns = volume.grid.shape_zyx[1:]
+    data.Rows, data.Columns = grid.shape_zyx[1:]
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 0
     data.RescaleIntercept, data.RescaleSlope, data.RescaleType = str(INTERCEPT_HU), "1", "HU"
     data.WindowCenter, data.WindowWidth = "300", "1500"
     return data
 
 
-def _write_slice(volume: Volume, k: int, common: Dataset, content: str, folder: Path) -> Path:
-    slices = volume.grid.shape_zyx[0]
-    normal = np.cross(volume.grid.directions_lps[2], volume.grid.directions_lps[1])
-    position = volume.grid.to_lps([k, 0, 0])
+def _write_slice(plane: NDArray[np.int16], place: _Place, common: Dataset, content: str, folder: Path) -> Path:
+    k, directions = place.index, place.grid.directions_lps
+    normal = np.cross(directions[2], directions[1])
+    position = place.grid.to_lps([k, 0, 0])
     instance = _uid(content, f"slice {k}")
     path = folder / f"{hashlib.sha256(instance.encode()).hexdigest()[:12]}.dcm"
     data = FileDataset(str(path), {}, file_meta=_meta(instance), preamble=b"\0" * 128)
     data.update(common)
     data.SOPInstanceUID = instance
-    data.InstanceNumber = str(slices - k)
+    data.InstanceNumber = str(place.grid.shape_zyx[0] - k)
     data.ImagePositionPatient = _decimals(position, POSITION_DECIMALS)
     data.SliceLocation = _decimals(np.array([position @ normal]), POSITION_DECIMALS)[0]
-    data.PixelData = (volume.hu[k].astype(np.int32) - INTERCEPT_HU).astype("<u2").tobytes()
+    data.PixelData = (plane.astype(np.int32) - INTERCEPT_HU).astype("<u2").tobytes()
     data.save_as(path, enforce_file_format=True)
     return path
 

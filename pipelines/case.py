@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.stages import StageLog, StageRecord
+from planner import __version__
+from planner.backends import Backend
+from planner.backends.totalsegmentator import TotalSegmentator
 from planner.config import PlanConfig
-from planner.errors import LabelsError
+from planner.errors import ConfigError
 from planner.findings import Finding, Level
 from planner.given_labels import read_given_labels
 from planner.grid import Grid, Orientation
@@ -20,7 +23,7 @@ from planner.implants import Implant, load_catalogue
 from planner.joint import Joint, extract_joint, side_difference_findings
 from planner.keepout import Keepouts, find_keepouts
 from planner.labels import Side
-from planner.plan import InputDocument, PlanDocument, describe_side, finding_document
+from planner.plan import InputDocument, PlanDocument, SegmentationDocument, describe_side, finding_document
 from planner.reading import read_scan
 from planner.segmentation import (
     Bones,
@@ -56,6 +59,8 @@ class CaseSettings:
         The user's own implants, over those shipped.
     labels : Path or None
         A given segmentation in place of our own.
+    backend : Backend
+        What labels the bones where none are given.
     resample : bool
         Accept uneven slices or gantry tilt, and record it.
     config : PlanConfig
@@ -66,6 +71,7 @@ class CaseSettings:
     implant: str = DEFAULT_IMPLANT
     catalogue: Path | None = None
     labels: Path | None = None
+    backend: Backend = Backend.SHAPE_MODEL
     resample: bool = False
     config: PlanConfig = field(default_factory=PlanConfig)
 
@@ -92,10 +98,11 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """Bones, joints and keep-outs of one scan, on the working grid."""
+    """Bones, joints and keep-outs of one scan, on the working grid, and what labelled the bones."""
 
     volume: Volume
     bones: Bones
+    segmentation: SegmentationDocument
     joints: Mapping[Side, Joint]
     keepouts: Keepouts
 
@@ -149,6 +156,7 @@ def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) 
         If the input is refused or a setting is wrong.
     """
     log = log or StageLog()
+    _check(settings)
     implant = load_catalogue(settings.catalogue).plannable(settings.implant)
     with log.stage("read"):
         scan = read_scan(source, resample=settings.resample)
@@ -165,6 +173,14 @@ def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) 
     return Case(document, header[2], settings, place, anatomy, plans, tuple(log.records))
 
 
+def _check(settings: CaseSettings) -> None:
+    """Refuse what cannot be done before anything is read."""
+    if settings.backend is Backend.TOTALSEGMENTATOR:
+        if settings.labels is not None:
+            raise ConfigError("--labels and --backend totalsegmentator were both given.", "Give one of them.")
+        TotalSegmentator.find()
+
+
 def _locate(scan: Scan) -> tuple[Volume, Place, PelvisPose]:
     model = load_shape_model()
     canonical, orientation = scan.volume.canonical()
@@ -174,28 +190,32 @@ def _locate(scan: Scan) -> tuple[Volume, Place, PelvisPose]:
 
 
 def _measure(volume: Volume, place: Place, pose: PelvisPose, settings: CaseSettings, log: StageLog) -> Anatomy:
-    model, config = load_shape_model(), settings.config
+    config = settings.config
     with log.stage("segment bones"):
-        if settings.labels is None:
-            bones = segment_bones(volume, pose, model, config.segmentation)
-        else:
-            bones = bones_from_labels(volume, _given_labels(settings.labels, place), model, config.segmentation)
+        bones, segmentation = _label_bones(volume, place, pose, settings)
     with log.stage("measure joints"):
         found = {side: extract_joint(volume, bones, side, config.joint) for side in bones.planned_sides}
     with log.stage("find keep-outs"):
         keepouts = find_keepouts(volume, bones, config.keepout)
-    return Anatomy(volume, bones, {side: joint for side, joint in found.items() if len(joint.faces)}, keepouts)
+    joints = {side: joint for side, joint in found.items() if len(joint.faces)}
+    return Anatomy(volume, bones, segmentation, joints, keepouts)
 
 
-def _given_labels(path: Path, place: Place) -> LabelMap:
-    labels = read_given_labels(path)
-    if not labels.grid.same_as(place.grid):
-        raise LabelsError(
-            f"{path.name}: labels of shape {labels.grid.shape_zyx} do not lie on the scan's grid of shape "
-            f"{place.grid.shape_zyx}.",
-            "Resample them onto the scan (same size, spacing, origin and direction).",
-        )
-    return place.from_input(labels)
+def _label_bones(
+    volume: Volume, place: Place, pose: PelvisPose, settings: CaseSettings
+) -> tuple[Bones, SegmentationDocument]:
+    """Label the bones by the shape model, or fit it to labels that were given or that another program makes."""
+    model, config = load_shape_model(), settings.config.segmentation
+    if settings.labels is not None:
+        given = read_given_labels(settings.labels, place.grid)
+        bones = bones_from_labels(volume, place.from_input(given.labels), model, config)
+        origin = SegmentationDocument(backend="given-labels", given_as=given.source)
+        return replace(bones, findings=(*given.findings, *bones.findings)), origin
+    if settings.backend is Backend.TOTALSEGMENTATOR:
+        backend = TotalSegmentator.find()
+        bones = bones_from_labels(volume, backend.label_bones(volume), model, config)
+        return bones, SegmentationDocument(backend="totalsegmentator", version=backend.version)
+    return segment_bones(volume, pose, model, config), SegmentationDocument(backend="shape-model", version=__version__)
 
 
 def _anatomy_findings(anatomy: Anatomy) -> Iterable[Finding]:
@@ -248,6 +268,7 @@ def _document(
             spacing_zyx_mm=(spacing_z, spacing_y, spacing_x),
             complete=complete,
         ),
+        segmentation=anatomy.segmentation,
         findings=[finding_document(f) for f in findings],
         sides={
             side.value: describe_side(plans[side], anatomy.joints.get(side), anatomy.keepouts.foramina, landmarks)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from planner import NOTICE, __version__
+from planner.backends import Backend
 from planner.errors import SacroplanError
 
 if TYPE_CHECKING:
@@ -53,7 +54,16 @@ Out = Annotated[Path, typer.Option("--out", help="Result folder; made, or replac
 Config = Annotated[
     Path | None, typer.Option("--config", help="TOML file over the defaults that `doctor --config` prints")
 ]
-Labels = Annotated[Path | None, typer.Option("--labels", help="Use this segmentation, on the scan's own grid")]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        help="Use this segmentation, on the scan's own grid: labels 1-6, TotalSegmentator's file or folder, DICOM SEG",
+    ),
+]
+WithBackend = Annotated[
+    Backend, typer.Option("--backend", help="What labels the bones; totalsegmentator is an optional extra, and slow")
+]
 Resample = Annotated[bool, typer.Option("--resample", help="Accept uneven slices or tilt, and record it")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print plan.json in place of the summary")]
 Catalogue = Annotated[Path | None, typer.Option("--catalogue", help="Your own implants (TOML), over those shipped")]
@@ -64,12 +74,14 @@ def _say(text: str) -> None:
 
 
 def _settings(
-    config: Path | None, *, resample: bool, labels: Path | None, catalogue: Path | None = None
+    config: Path | None, *, resample: bool, labels: Path | None, backend: Backend, catalogue: Path | None = None
 ) -> CaseSettings:
     from pipelines.case import CaseSettings
     from planner.config import load_config
 
-    return CaseSettings(config=load_config(config), resample=resample, labels=labels, catalogue=catalogue)
+    return CaseSettings(
+        config=load_config(config), resample=resample, labels=labels, backend=backend, catalogue=catalogue
+    )
 
 
 def _run(source: Path, out: Path, settings: CaseSettings, *, as_json: bool = False) -> None:
@@ -93,6 +105,7 @@ def plan(
     implant: Annotated[str, typer.Option("--implant", help="Identifier from `sacroplan implants`")] = "GENERIC-DOWEL",
     config: Config = None,
     labels: Labels = None,
+    backend: WithBackend = Backend.SHAPE_MODEL,
     resample: Resample = False,
     as_json: AsJson = False,
     catalogue: Catalogue = None,
@@ -102,7 +115,7 @@ def plan(
 
     from planner.labels import Side
 
-    settings = _settings(config, resample=resample, labels=labels, catalogue=catalogue)
+    settings = _settings(config, resample=resample, labels=labels, backend=backend, catalogue=catalogue)
     sides = tuple(Side) if side is SideChoice.BOTH else (Side(side.value),)
     _run(source, out, replace(settings, sides=sides, implant=implant), as_json=as_json)
 
@@ -113,13 +126,14 @@ def segment(
     out: Out,
     config: Config = None,
     labels: Labels = None,
+    backend: WithBackend = Backend.SHAPE_MODEL,
     resample: Resample = False,
     as_json: AsJson = False,
 ) -> None:
     """Segment bones, measure joints and find keep-outs, without planning."""
     from dataclasses import replace
 
-    settings = _settings(config, resample=resample, labels=labels)
+    settings = _settings(config, resample=resample, labels=labels, backend=backend)
     _run(source, out, replace(settings, sides=()), as_json=as_json)
 
 

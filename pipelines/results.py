@@ -30,6 +30,7 @@ DEPENDENCIES = (
     "numba",
     "connected-components-3d",
     "edt",
+    "highdicom",
 )
 """Distributions whose versions bear on a result."""
 
@@ -89,12 +90,14 @@ def _manifest(case: Case) -> dict[str, object]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in DEPENDENCIES},
+        "segmentation": case.anatomy.segmentation.model_dump(mode="json"),
         "input_sha256": case.document.input.sha256,
         "input": dict(case.description),
         "settings": {
             "sides": [side.value for side in settings.sides],
             "implant": settings.implant,
             "labels_given": settings.labels is not None,
+            "backend": settings.backend.value,
             "resample": settings.resample,
             "config": settings.config.model_dump(mode="json"),
         },

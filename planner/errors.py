@@ -10,13 +10,15 @@
     │   ├── NotHounsfieldError       pixel values that are not Hounsfield units
     │   ├── NoPelvisError            no pelvis found in the scan
     │   └── LabelsError              a given segmentation that does not fit the scan
-    ├── ConfigError              exit code 2: a setting that does not exist or is out of range
-    └── ImplantError             exit code 2: an implant unknown or without sizes
+    ├── ConfigError              exit code 2: a setting that does not exist, is out of range, or needs what is not here
+    ├── ImplantError             exit code 2: an implant unknown or without sizes
+    └── BackendError             exit code 1: another program that was asked to help has failed
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "BackendError",
     "ConfigError",
     "GeometryError",
     "ImplantError",
@@ -83,7 +85,7 @@ class LabelsError(InputRefusedError):
 
 
 class ConfigError(SacroplanError):
-    """A setting that does not exist or is out of range."""
+    """A setting that does not exist, is out of range or needs what is not installed."""
 
     exit_code = 2
 
@@ -92,3 +94,7 @@ class ImplantError(SacroplanError):
     """An implant that the catalogue does not hold, or holds without sizes."""
 
     exit_code = 2
+
+
+class BackendError(SacroplanError):
+    """Another program, asked to label the bones, has failed."""

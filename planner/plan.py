@@ -18,7 +18,15 @@ from planner.keepout.model import Foramen
 from planner.labels import Side
 from planner.trajectory.model import Candidate, Clearance, SidePlan
 
-__all__ = ["SCHEMA", "InputDocument", "PlanDocument", "SideDocument", "describe_side", "finding_document"]
+__all__ = [
+    "SCHEMA",
+    "InputDocument",
+    "PlanDocument",
+    "SegmentationDocument",
+    "SideDocument",
+    "describe_side",
+    "finding_document",
+]
 
 SCHEMA: Literal["sacroplan.plan/1"] = "sacroplan.plan/1"
 
@@ -42,6 +50,18 @@ class InputDocument(Document):
     shape_zyx: tuple[int, int, int]
     spacing_zyx_mm: Point
     complete: bool
+
+
+class SegmentationDocument(Document):
+    """What labelled the bones.
+
+    ``version`` is the backend's (null for given labels); ``given_as`` is the kind of a given segmentation, see
+    `planner.given_labels.GivenLabels.source`.
+    """
+
+    backend: Literal["shape-model", "totalsegmentator", "given-labels"]
+    version: str | None = None
+    given_as: str | None = None
 
 
 class FindingDocument(Document):
@@ -163,6 +183,7 @@ class PlanDocument(Document):
     schema_name: Literal["sacroplan.plan/1"] = Field(default=SCHEMA, alias="schema")
     notice: Literal["Research use only. Not for clinical use."] = NOTICE  # type: ignore[assignment]
     input: InputDocument
+    segmentation: SegmentationDocument | None = None
     findings: list[FindingDocument]
     sides: dict[Literal["left", "right"], SideDocument]
 

@@ -28,6 +28,7 @@ from planner.reading import read_scan
 from planner.segmentation import (
     Bones,
     PelvisPose,
+    ShapeModel,
     bones_from_labels,
     crop_box,
     load_shape_model,
@@ -63,6 +64,8 @@ class CaseSettings:
         What labels the bones where none are given.
     resample : bool
         Accept uneven slices or gantry tilt, and record it.
+    shape_model : Path or None
+        A shape model in place of the one shipped: for measuring on people that the latter was built from.
     config : PlanConfig
         Settings of the stages.
     """
@@ -73,7 +76,13 @@ class CaseSettings:
     labels: Path | None = None
     backend: Backend = Backend.SHAPE_MODEL
     resample: bool = False
+    shape_model: Path | None = None
     config: PlanConfig = field(default_factory=PlanConfig)
+
+    @property
+    def model(self) -> ShapeModel:
+        """The shape model to use."""
+        return load_shape_model(self.shape_model) if self.shape_model else load_shape_model()
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +170,7 @@ def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) 
     with log.stage("read"):
         scan = read_scan(source, resample=settings.resample)
     with log.stage("locate pelvis"):
-        volume, place, pose = _locate(scan)
+        volume, place, pose = _locate(scan, settings.model)
     header, findings = (scan.sha256, scan.volume.grid, scan.description), scan.findings
     del scan  # the whole scan is let go: from here on only the pelvis is held
     anatomy = _measure(volume, place, pose, settings, log)
@@ -181,8 +190,7 @@ def _check(settings: CaseSettings) -> None:
         TotalSegmentator.find()
 
 
-def _locate(scan: Scan) -> tuple[Volume, Place, PelvisPose]:
-    model = load_shape_model()
+def _locate(scan: Scan, model: ShapeModel) -> tuple[Volume, Place, PelvisPose]:
     canonical, orientation = scan.volume.canonical()
     pose = locate_pelvis(thin(canonical), model)
     box = crop_box(canonical.grid, pose, model)
@@ -205,7 +213,7 @@ def _label_bones(
     volume: Volume, place: Place, pose: PelvisPose, settings: CaseSettings
 ) -> tuple[Bones, SegmentationDocument]:
     """Label the bones by the shape model, or fit it to labels that were given or that another program makes."""
-    model, config = load_shape_model(), settings.config.segmentation
+    model, config = settings.model, settings.config.segmentation
     if settings.labels is not None:
         given = read_given_labels(settings.labels, place.grid)
         bones = bones_from_labels(volume, place.from_input(given.labels), model, config)

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pipelines.place import Place, working_place
 from pipelines.stages import StageLog, StageRecord
 from planner import __version__
 from planner.backends import Backend
@@ -24,7 +22,7 @@ from planner.joint import Joint, extract_joint, side_difference_findings
 from planner.keepout import Keepouts, find_keepouts
 from planner.labels import Side
 from planner.plan import InputDocument, PlanDocument, SegmentationDocument, describe_side, finding_document
-from planner.reading import read_scan
+from planner.reading import Scan, read_scan
 from planner.segmentation import (
     Bones,
     PelvisPose,
@@ -34,14 +32,13 @@ from planner.segmentation import (
     load_shape_model,
     locate_pelvis,
     segment_bones,
-    thin,
+    thin_cells,
 )
 from planner.trajectory import SidePlan, plan_side
-from planner.volume import LabelMap, Scan, Volume
+from planner.volume import Volume
 
-__all__ = ["Case", "CaseSettings", "Place", "run_case"]
+__all__ = ["Case", "CaseSettings", "run_case"]
 
-Box = tuple[slice, slice, slice]
 BOTH_SIDES = (Side.LEFT, Side.RIGHT)
 DEFAULT_IMPLANT = "GENERIC-DOWEL"
 
@@ -83,26 +80,6 @@ class CaseSettings:
     def model(self) -> ShapeModel:
         """The shape model to use."""
         return load_shape_model(self.shape_model) if self.shape_model else load_shape_model()
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """How the canonical, cropped grid that the stages work on lies in the input's own grid."""
-
-    grid: Grid
-    orientation: Orientation
-    box: Box
-
-    def to_input(self, labels: LabelMap) -> LabelMap:
-        """Put labels of the working grid onto the input's own grid."""
-        whole: NDArray[np.uint8] = np.zeros([self.grid.shape_zyx[axis] for axis in self.orientation.order], np.uint8)
-        whole[self.box] = labels.values
-        return LabelMap(self.orientation.undo(whole), self.grid)
-
-    def from_input(self, labels: LabelMap) -> LabelMap:
-        """Cut labels on the input's own grid to the working grid."""
-        values = np.ascontiguousarray(self.orientation.apply(labels.values)[self.box])
-        return LabelMap(values, self.orientation.apply_grid(self.grid).crop(self.box))
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,16 +147,18 @@ def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) 
     with log.stage("read"):
         scan = read_scan(source, resample=settings.resample)
     with log.stage("locate pelvis"):
-        volume, place, pose = _locate(scan, settings.model)
-    header, findings = (scan.sha256, scan.volume.grid, scan.description), scan.findings
-    del scan  # the whole scan is let go: from here on only the pelvis is held
+        pose = locate_pelvis(thin_cells(scan.cells), settings.model)
+    with log.stage("read pelvis"):
+        volume, place, sha256 = _read_pelvis(scan, pose, settings.model)
+    description, findings = scan.description, (*scan.findings, *place.findings())
+    del scan  # decoded slices are let go: from here on only the pelvis is held
     anatomy = _measure(volume, place, pose, settings, log)
     findings = _unique((*findings, *_anatomy_findings(anatomy)))
     with log.stage("search trajectories"):
         plans = {side: _plan(side, anatomy, implant, settings, findings) for side in BOTH_SIDES}
     findings = _unique((*findings, *(f for side in BOTH_SIDES for f in plans[side].findings)))
-    document = _document(header[0], header[1], findings, anatomy, plans)
-    return Case(document, header[2], settings, place, anatomy, plans, tuple(log.records))
+    document = _document(sha256, place.grid, findings, anatomy, plans)
+    return Case(document, description, settings, place, anatomy, plans, tuple(log.records))
 
 
 def _check(settings: CaseSettings) -> None:
@@ -190,11 +169,11 @@ def _check(settings: CaseSettings) -> None:
         TotalSegmentator.find()
 
 
-def _locate(scan: Scan, model: ShapeModel) -> tuple[Volume, Place, PelvisPose]:
-    canonical, orientation = scan.volume.canonical()
-    pose = locate_pelvis(thin(canonical), model)
-    box = crop_box(canonical.grid, pose, model)
-    return canonical.crop(box), Place(scan.volume.grid, orientation, box), pose
+def _read_pelvis(scan: Scan, pose: PelvisPose, model: ShapeModel) -> tuple[Volume, Place, str]:
+    canonical = Orientation.to_canonical(scan.grid).apply_grid(scan.grid)
+    place = working_place(scan.grid, crop_box(canonical, pose, model))
+    volume = scan.read(place.box, place.blocks)
+    return volume, place, scan.sha256(volume)
 
 
 def _measure(volume: Volume, place: Place, pose: PelvisPose, settings: CaseSettings, log: StageLog) -> Anatomy:

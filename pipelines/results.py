@@ -16,7 +16,7 @@ from pipelines.stages import peak_rss_mb
 from planner import NOTICE, __version__
 from planner.errors import ConfigError
 from planner.figures import FigureCase, draw_figures
-from planner.images import write_labels
+from planner.images import write_placed_labels
 from planner.joint import write_joint_ply
 
 __all__ = ["DEPENDENCIES", "complete_or_absent", "write_case"]
@@ -61,8 +61,8 @@ def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
     """
     with complete_or_absent(folder) as partial:
         (partial / "plan.json").write_text(case.document.to_json(), encoding="utf-8")
-        write_labels(partial / "labels.nii.gz", case.place.to_input(case.anatomy.bones.labels))
-        write_labels(partial / "keepout.nii.gz", case.place.to_input(case.anatomy.keepouts.mask))
+        write_placed_labels(partial / "labels.nii.gz", case.place.to_input(case.anatomy.bones.labels))
+        write_placed_labels(partial / "keepout.nii.gz", case.place.to_input(case.anatomy.keepouts.mask))
         for side, joint in case.anatomy.joints.items():
             write_joint_ply(partial / f"joint_{side}.ply", joint)
         pictures = _draw(case, partial) if figures else []

@@ -6,6 +6,8 @@ SimpleITK's world is LPS already. Its index is ``(x, y, z)``; its arrays are ``(
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,23 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from planner.errors import GeometryError, LabelsError, NotHounsfieldError, UnreadableFileError
+from planner.errors import GeometryError, LabelsError, UnreadableFileError
 from planner.grid import Grid, Orientation
-from planner.integrity import check_whole
-from planner.nifti import forms, read_header, write_nifti
-from planner.volume import LabelMap, Volume
+from planner.integrity import check_meta_header, check_whole
+from planner.nifti import forms, read_header, write_nifti, write_nifti_planes
+from planner.raw_images import CONVERT, RawSource, as_hounsfield, raw_layout
+from planner.source import ArraySource, VoxelSource
+from planner.volume import LabelMap, PlacedLabels, Volume
 
-__all__ = ["IMAGE_SUFFIXES", "image_format", "read_labels", "read_volume", "write_labels", "write_volume"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "image_format",
+    "open_volume",
+    "read_labels",
+    "write_labels",
+    "write_placed_labels",
+    "write_volume",
+]
 
 IMAGE_SUFFIXES = {
     ".nii": "NIfTI", ".nii.gz": "NIfTI", ".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage",
@@ -34,10 +46,6 @@ Rounding takes back what a file loses, so that a flipped file has the same canon
 """
 LPS_SPACE = "left-posterior-superior"
 """What ITK calls the space of an NRRD that it turned to LPS."""
-MAX_STORED = 32767
-"""Values above int16 are no Hounsfield units but wrapped or scaled numbers."""
-
-CONVERT = "Convert the scan again, for example with dcm2niix or 3D Slicer, or give the DICOM folder."
 
 
 def image_format(path: Path) -> str | None:
@@ -48,23 +56,27 @@ def image_format(path: Path) -> str | None:
     return next((kind for suffix, kind in IMAGE_SUFFIXES.items() if name.endswith(suffix)), None)
 
 
-def read_volume(path: Path) -> tuple[Volume, dict[str, Any]]:
-    """Read an image file as Hounsfield units, rounded and clipped to int16.
+def open_volume(path: Path) -> tuple[VoxelSource, dict[str, Any]]:
+    """Open an image file as Hounsfield units, rounded and clipped to int16 as they are read.
 
     Returns
     -------
-    volume : Volume
+    source : VoxelSource
+        Reads planes from the file where its layout is plain; holds the whole image where it is not.
     description : dict
-        Facts as in `planner.volume.Scan`.
+        Facts as in `planner.reading.Scan`.
 
     Raises
     ------
     UnreadableFileError, GeometryError, NotHounsfieldError
-        If the file is damaged, is not one 3-D volume in a known place, or has values beyond int16 or not finite.
+        If the file is damaged, is not one 3-D volume in a known place, or has values beyond int16 or not finite;
+        damage of the voxels, and their values, are met when they are read.
     """
-    array, grid = _read_image(path)
+    kind, grid = image_format(path) or "", _place(path)
+    with _damage_named(path):
+        layout = raw_layout(path, kind, grid.shape_zyx)
     description = {
-        "format": image_format(path),
+        "format": kind,
         "modality": "",
         "kernel": "",
         "slice_thickness_mm": None,
@@ -74,7 +86,13 @@ def read_volume(path: Path) -> tuple[Volume, dict[str, Any]]:
         "resampled": False,
         "widest_gap_mm": 0.0,
     }
-    return Volume(_as_hounsfield(array, path.name), grid), description
+    if layout is not None:
+        return RawSource(layout, grid, path.name, _damaged(path)), description
+    array, grid = _read_image(path)
+    hu = np.empty(array.shape, np.int16)
+    for k, plane in enumerate(array):  # plane by plane: a float copy of the whole would take four times the memory
+        hu[k] = as_hounsfield(plane, path.name)
+    return ArraySource(Volume(hu, grid)), description
 
 
 def read_labels(path: Path) -> LabelMap:
@@ -100,30 +118,60 @@ def write_labels(path: Path, labels: LabelMap) -> None:
     write_nifti(path, labels.values, labels.grid)
 
 
+def write_placed_labels(path: Path, labels: PlacedLabels) -> None:
+    """Write labels of one box as uint8 ``.nii.gz`` of the whole grid, which is never in memory."""
+    before, after = labels.box[0].start, labels.grid.shape_zyx[0] - labels.box[0].stop
+    write_nifti_planes(path, labels.grid, labels.planes(), (before, after))
+
+
 def write_volume(path: Path, volume: Volume) -> None:
     """Write Hounsfield units as int16 ``.nii.gz``; the same volume gives the same bytes."""
     write_nifti(path, volume.hu, volume.grid)
 
 
-def _read_image(path: Path) -> tuple[NDArray[Any], Grid]:
+def _place(path: Path) -> Grid:
+    """Grid of an image whose header is whole and whose place in the patient is known."""
     if not path.is_file():
         raise UnreadableFileError(f"{path.name}: found no such file, expected an image.", "Check the path.")
-    is_nifti = image_format(path) == "NIfTI"
-    try:
-        check_whole(path, image_format(path) or "")
-        if is_nifti:
+    kind = image_format(path)
+    with _damage_named(path):
+        if kind == "NIfTI":
             _check_place(path)
-        image = _load(path)
-    except (RuntimeError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise UnreadableFileError(
-            f"{path.name}: found a damaged file or another kind, expected a whole {image_format(path)} file.", CONVERT
-        ) from error
-    grid = _grid(image, path.name)
-    return SimpleITK.GetArrayFromImage(image), _without_float32_noise(grid) if is_nifti else grid
+        if kind == "MetaImage":
+            check_meta_header(path)
+        reader, size = _information(path)
+    grid = _grid(reader, size, path.name)
+    return _without_float32_noise(grid) if kind == "NIfTI" else grid
 
 
-def _load(path: Path) -> Any:
-    """Read one 3-D volume in a known place; a fourth axis of length 1 is dropped."""
+def _read_image(path: Path) -> tuple[NDArray[Any], Grid]:
+    """Read an image whole, by SimpleITK."""
+    grid = _place(path)
+    with _damage_named(path):
+        check_whole(path, image_format(path) or "")
+        reader, size = _information(path)
+        if len(size) > 3:
+            reader.SetExtractSize([*size[:3], *(0 for _ in size[3:])])
+        return SimpleITK.GetArrayFromImage(reader.Execute()), grid
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged file raises into one refusal that names it."""
+    try:
+        yield
+    except (RuntimeError, OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"{path.name}: found a damaged file or another kind, expected a whole {image_format(path)} file.", CONVERT
+    )
+
+
+def _information(path: Path) -> tuple[Any, list[int]]:
+    """Header of one 3-D volume in a known place, and its size; further axes have length 1."""
     reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]  # generated code
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
@@ -136,9 +184,7 @@ def _load(path: Path) -> Any:
             "expected one 3-D volume with one value.",
             "Save the one volume to plan on.",
         )
-    if len(size) > 3:
-        reader.SetExtractSize([*size[:3], *(0 for _ in size[3:])])
-    return reader.Execute()
+    return reader, size
 
 
 def _check_space(reader: Any, path: Path) -> None:
@@ -154,12 +200,12 @@ def _check_space(reader: Any, path: Path) -> None:
         )
 
 
-def _grid(image: Any, file: str) -> Grid:
-    direction = np.array(image.GetDirection()).reshape(3, 3)
+def _grid(reader: Any, size: list[int], file: str) -> Grid:
+    axes = len(size)
+    direction = np.array(reader.GetDirection()).reshape(axes, axes)[:3, :3]
     matrix = np.eye(4)
-    matrix[:3, :3] = (direction * image.GetSpacing())[:, ::-1]
-    matrix[:3, 3] = image.GetOrigin()
-    size = image.GetSize()
+    matrix[:3, :3] = (direction * reader.GetSpacing()[:3])[:, ::-1]
+    matrix[:3, 3] = reader.GetOrigin()[:3]
     try:
         return Grid((size[2], size[1], size[0]), matrix)
     except ValueError as error:
@@ -204,17 +250,3 @@ def _check_place(path: Path) -> None:
                 "it is not known which one is right.",
                 CONVERT,
             )
-
-
-def _as_hounsfield(array: NDArray[Any], file: str) -> NDArray[np.int16]:
-    if array.dtype == np.int16:
-        return array
-    low, high = array.min(), array.max()
-    if not (np.isfinite(low) and np.isfinite(high)) or high > MAX_STORED:
-        raise NotHounsfieldError(
-            f"{file}: found values from {low} to {high}, expected Hounsfield units of at most {MAX_STORED}.", CONVERT
-        )
-    hu = np.empty(array.shape, dtype=np.int16)
-    for k, plane in enumerate(array):  # plane by plane: a float copy of the whole would take four times the memory
-        hu[k] = np.clip(np.rint(plane), -MAX_STORED - 1, MAX_STORED)
-    return hu

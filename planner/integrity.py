@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from planner.nifti import DATA_OFFSET, read_header
 
-__all__ = ["check_whole"]
+__all__ = ["Inflater", "check_meta_header", "check_whole"]
 
 EITHER_WRAPPER = 32 + zlib.MAX_WBITS
 """zlib's window setting that accepts gzip and zlib streams alike."""
@@ -50,8 +51,6 @@ def check_whole(path: Path, kind: str) -> None:
             _check_nifti(path, stream)
         else:
             head = stream.read(HEADER_BYTES)
-            if kind == "MetaImage":
-                _check_meta_header(head)
             start = _compressed_start(head)
             if start is not None:
                 stream.seek(start)
@@ -74,8 +73,16 @@ def _check_nifti(path: Path, stream: BinaryIO) -> None:
         raise EOFError(f"{found} bytes, expected {expected}")
 
 
-def _check_meta_header(head: bytes) -> None:
-    text, mark, _ = head.partition(b"ElementDataFile")
+def check_meta_header(path: Path) -> None:
+    """Refuse a MetaImage header on which ITK may crash.
+
+    Raises
+    ------
+    ValueError
+        If a field that ITK's memory depends on is not plain.
+    """
+    with path.open("rb") as stream:
+        text, mark, _ = stream.read(HEADER_BYTES).partition(b"ElementDataFile")
     lines = text.decode("latin-1").splitlines()
     fields = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
     if not mark or not text.isascii():
@@ -99,14 +106,61 @@ def _compressed_start(head: bytes) -> int | None:
 
 def _inflated_bytes(stream: BinaryIO) -> int:
     """Length of one or several streams after another, inflated and checked."""
-    total = 0
+    return Inflater(stream).finish()
+
+
+class Inflater:
+    """One or several gzip or zlib streams after another as one run of bytes; their checksums are checked.
+
+    Parameters
+    ----------
+    stream : binary file
+        At the first byte of the first stream; what follows the last one is ignored.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._pieces = _pieces(stream)
+        self._rest = b""
+
+    def read(self, count: int) -> bytes:
+        """Read exactly so many bytes.
+
+        Raises
+        ------
+        EOFError, zlib.error
+            If there are fewer, or the stream is damaged.
+        """
+        parts, length = [self._rest], len(self._rest)
+        while length < count:
+            piece = next(self._pieces, None)
+            if piece is None:
+                raise EOFError(f"{count - length} bytes missing")
+            parts.append(piece)
+            length += len(piece)
+        data = b"".join(parts)
+        self._rest = data[count:]
+        return data[:count]
+
+    def skip(self, count: int) -> None:
+        """Pass over so many bytes, a piece at a time."""
+        while count:
+            count -= len(self.read(min(count, PIECE_BYTES)))
+
+    def finish(self) -> int:
+        """Inflate to the end and give the length of what was left; raises as `read`."""
+        left = len(self._rest) + sum(len(piece) for piece in self._pieces)
+        self._rest = b""
+        return left
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
     inflater = zlib.decompressobj(EITHER_WRAPPER)
     chunk = stream.read(CHUNK_BYTES)
     while chunk:
-        total += len(inflater.decompress(chunk, PIECE_BYTES))
+        yield inflater.decompress(chunk, PIECE_BYTES)
         chunk = (inflater.unused_data if inflater.eof else inflater.unconsumed_tail) or stream.read(CHUNK_BYTES)
         if inflater.eof:
             if not chunk.startswith(GZIP_MAGIC):
-                return total
+                return
             inflater = zlib.decompressobj(EITHER_WRAPPER)
-    raise EOFError(f"{total} bytes and no end of the compressed stream")
+    raise EOFError("no end of the compressed stream")

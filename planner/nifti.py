@@ -7,15 +7,17 @@ NIfTI's world is RAS+ mm; here is the only place that knows it. Its array index 
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.grid import Grid
 
-__all__ = ["DATA_OFFSET", "HEADER", "forms", "header_bytes", "read_header", "write_nifti"]
+__all__ = ["DATA_OFFSET", "HEADER", "forms", "header_bytes", "read_header", "write_nifti", "write_nifti_planes"]
 
 SCANNER_CODE = 1
 """NIFTI_XFORM_SCANNER_ANAT."""
@@ -33,6 +35,8 @@ HALF_TURN_REST = 1e-7
 """Square of the quaternion's first part below which it is rounding noise of float32, as in nifti1_io.c."""
 GZIP_LEVEL = 6
 """Effort of the compression; part of what makes the bytes the same."""
+PLANES_LEVEL = 1
+"""The same for labels, which are nearly all empty and pack well at any level."""
 CHUNK_BYTES = 2**24
 """Bytes handed to the compressor at once."""
 
@@ -57,6 +61,39 @@ def write_nifti(path: Path, array: NDArray[Any], grid: Grid) -> None:
         packed.write(header_bytes(grid, array.dtype))
         for start in range(0, len(body), CHUNK_BYTES):
             packed.write(body[start : start + CHUNK_BYTES])
+
+
+def write_nifti_planes(path: Path, grid: Grid, planes: Iterable[NDArray[np.uint8]], empty: tuple[int, int]) -> None:
+    """Write uint8 planes as ``.nii.gz``, with so many empty ones before and after them.
+
+    Empty planes are written as gzip members (RFC 1952 2.2: a file is a series of members) that were compressed once, so
+    that a long scan costs neither time nor memory. The same input gives the same bytes.
+    """
+    voxels = grid.shape_zyx[1] * grid.shape_zyx[2]
+    with path.open("wb") as file:
+        file.write(_member([header_bytes(grid, np.dtype(np.uint8))]))
+        _write_zeros(file, empty[0] * voxels)
+        file.write(_member(np.ascontiguousarray(plane).data for plane in planes))
+        _write_zeros(file, empty[1] * voxels)
+
+
+def _write_zeros(file: BinaryIO, count: int) -> None:
+    whole, rest = divmod(count, CHUNK_BYTES)
+    if whole:
+        block = _member([bytes(CHUNK_BYTES)])
+        for _ in range(whole):
+            file.write(block)
+    if rest:
+        file.write(_member([bytes(rest)]))
+
+
+def _member(pieces: Iterable[bytes | memoryview]) -> bytes:
+    """One gzip member, without name or time."""
+    packed = BytesIO()
+    with gzip.GzipFile("", "wb", PLANES_LEVEL, packed, mtime=0) as stream:
+        for piece in pieces:
+            stream.write(piece)
+    return packed.getvalue()
 
 
 def header_bytes(grid: Grid, dtype: np.dtype[Any]) -> bytes:

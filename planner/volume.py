@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.findings import Finding
 from planner.grid import Grid, Orientation
 
-__all__ = ["LabelMap", "Scan", "Volume"]
+__all__ = ["Box", "LabelMap", "PlacedLabels", "Volume"]
 
 Box = tuple[slice, slice, slice]
 
@@ -79,23 +79,43 @@ class LabelMap:
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
-    """What a reader found: one volume on the input's own grid, and what must be said of it.
+class PlacedLabels:
+    """Labels of one box of a grid; everywhere else is background.
 
     Attributes
     ----------
-    volume : Volume
-        On the input's own grid and orientation.
-    sha256 : str
-        Of the pixel values and geometry, whatever the file format or the order of the files.
-    findings : tuple of Finding
-        Slice spacing, resampling, repaired parts.
-    description : dict
-        Facts that identify no one: ``format``, ``modality``, ``kernel``, ``slice_thickness_mm``, ``patient_position``,
-        ``slices``, ``transfer_syntax``, ``resampled``.
+    grid : Grid
+        The whole grid.
+    box : Box
+        Where the labels lie in it.
+    values : (z, y, x) uint8 array
+        One value a block of voxels.
+    blocks : tuple of int
+        Voxels along each axis that share a value.
     """
 
-    volume: Volume
-    sha256: str
-    findings: tuple[Finding, ...]
-    description: dict[str, Any]
+    grid: Grid
+    box: Box
+    values: NDArray[np.uint8]
+    blocks: tuple[int, int, int] = (1, 1, 1)
+
+    def __post_init__(self) -> None:
+        sizes = tuple(count * step for count, step in zip(self.values.shape, self.blocks, strict=True))
+        if sizes != tuple(s.stop - s.start for s in self.box):
+            raise ValueError(f"labels of {sizes} voxels in a box of {self.box}")
+
+    def planes(self) -> Iterator[NDArray[np.uint8]]:
+        """Give the whole planes of the grid that the box meets, one after another."""
+        _, rows, columns = self.grid.shape_zyx
+        for layer in self.values:
+            plane = np.zeros((rows, columns), np.uint8)
+            plane[self.box[1:]] = layer.repeat(self.blocks[1], 0).repeat(self.blocks[2], 1)
+            for _ in range(self.blocks[0]):
+                yield plane
+
+    def whole(self) -> LabelMap:
+        """Put the labels onto the whole grid; for small ones."""
+        values = np.zeros(self.grid.shape_zyx, np.uint8)
+        for k, plane in enumerate(self.planes(), start=self.box[0].start):
+            values[k] = plane
+        return LabelMap(values, self.grid)

@@ -78,7 +78,8 @@ def _slab(phantom: Volume, index: float) -> Floats:
     """Plane between two of the phantom's; beyond its ends, the last."""
     low, weight = _ends(np.array([index]), phantom.hu.shape[0])
     below, above = phantom.hu[low[0]].astype(np.float32), phantom.hu[low[0] + 1].astype(np.float32)
-    return below + weight[0] * (above - below)
+    between: Floats = below + weight[0] * (above - below)
+    return between
 
 
 def _enlarged(plane: Floats, grid: Grid) -> Floats:

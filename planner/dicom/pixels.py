@@ -1,4 +1,4 @@
-"""Stored pixels to Hounsfield units, slice by slice into one int16 volume.
+"""Stored words of pixels, frame by frame, and what each word means in Hounsfield units.
 
 ``HU = RescaleSlope * stored + RescaleIntercept`` (PS3.3 C.11.1), with each slice's own slope and intercept.
 Uncompressed frames are read straight from their place in the file; the others go through pydicom's decoders.
@@ -21,8 +21,18 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from planner.dicom.headers import Instance, Slice, as_uid
 from planner.dicom.sources import Source
 from planner.errors import UnreadableFileError
+from planner.source import Window
 
-__all__ = ["HU_MAX", "HU_MIN", "PADDING_HU", "can_decode", "hounsfield_table", "read_frames"]
+__all__ = [
+    "HU_MAX",
+    "HU_MIN",
+    "NATIVE",
+    "PADDING_HU",
+    "can_decode",
+    "check_pixels",
+    "frame_words",
+    "hounsfield_table",
+]
 
 PADDING_HU = -1024
 """What a voxel without data gets, HU: air, the lower end of most scanners' range."""
@@ -36,6 +46,10 @@ UNDEFINED_LENGTH = 0xFFFFFFFF
 """Length of an encapsulated Pixel Data element (PS3.5 A.4)."""
 PIXEL_DATA = (0x7FE0, 0x0010)
 """Tag of Pixel Data."""
+ITEM = (0xFFFE, 0xE000)
+"""Tag of one fragment of encapsulated pixel data."""
+EXPLICIT_HEAD, ITEM_HEAD = 12, 8
+"""Bytes of tag, representation and length of the Pixel Data element, and of an item."""
 NATIVE = {
     str(ImplicitVRLittleEndian): ("<", False),
     str(ExplicitVRLittleEndian): ("<", True),
@@ -59,28 +73,54 @@ def can_decode(transfer_syntax: str) -> bool:
         return False
 
 
-def read_frames(source: Source, slices: Sequence[Slice], hu: NDArray[np.int16]) -> None:
-    """Read every slice into its plane of `hu`, one file open at a time.
-
-    Parameters
-    ----------
-    slices : sequence of Slice
-        All of one size.
-    hu : (n, rows, columns) int16 array
-        Filled with Hounsfield units, rounded and clipped; padding becomes `PADDING_HU`.
+def check_pixels(source: Source, slices: Sequence[Slice]) -> None:
+    """Refuse files without all of their pixels before any is read: by length where uncompressed, else by fragments.
 
     Raises
     ------
     UnreadableFileError
-        If pixel data are absent, truncated or cannot be decoded.
+        If pixel data are absent or cut short.
     """
-    order = sorted(range(len(slices)), key=lambda k: (slices[k].instance.file, slices[k].frame))
-    for file, group in groupby(order, key=lambda k: slices[k].instance.file):
-        planes = list(group)
-        with source.open(file) as stream:
-            words = _words(stream, slices[planes[0]].instance, [slices[k].frame for k in planes])
-            for k, frame in zip(planes, words, strict=True):
-                np.take(hounsfield_table(slices[k]), frame, out=hu[k], mode="clip")
+    for instance in {item.instance.file: item.instance for item in slices}.values():
+        with source.open(instance.file) as stream:
+            size = source.size(instance.file)
+            if instance.transfer_syntax in NATIVE:
+                found = size - _native_start(stream, instance)
+                if found < _expected(instance):
+                    raise _truncated(instance, found)
+            elif as_uid(instance.transfer_syntax).is_encapsulated:
+                _check_fragments(stream, instance, size)
+
+
+def frame_words(
+    source: Source, items: Sequence[tuple[Instance, int]], window: Window | None = None
+) -> Iterator[NDArray[np.uint16]]:
+    """Read stored words of frames, in the order given, one file open at a time.
+
+    Parameters
+    ----------
+    source : Source
+        Where the files are.
+    items : sequence of (Instance, int)
+        File and frame.
+    window : (rows, columns), optional
+        What to cut out of each frame.
+
+    Raises
+    ------
+    UnreadableFileError
+        If pixel data are truncated or cannot be decoded.
+    """
+    for _, group in groupby(items, key=lambda item: item[0].file):
+        members = list(group)
+        instance = members[0][0]
+        cut = window or (slice(0, instance.rows), slice(0, instance.columns))
+        with source.open(instance.file) as stream:
+            frames = [frame for _, frame in members]
+            if instance.transfer_syntax in NATIVE:
+                yield from _native_frames(stream, instance, frames, cut)
+            else:
+                yield from (words[cut] for words in _decoded_frames(stream, instance, frames))
 
 
 def hounsfield_table(item: Slice) -> NDArray[np.int16]:
@@ -111,22 +151,21 @@ def _stored_values(bits_stored: int, high_bit: int, signed: bool) -> NDArray[np.
     return values
 
 
-def _words(stream: BinaryIO, instance: Instance, frames: Sequence[int]) -> Iterator[NDArray[np.uint16]]:
-    if instance.transfer_syntax in NATIVE:
-        return _native_frames(stream, instance, frames)
-    return _decoded_frames(stream, instance, frames)
-
-
-def _native_frames(stream: BinaryIO, instance: Instance, frames: Sequence[int]) -> Iterator[NDArray[np.uint16]]:
+def _native_frames(
+    stream: BinaryIO, instance: Instance, frames: Sequence[int], window: Window
+) -> Iterator[NDArray[np.uint16]]:
+    """Read the rows of the window only."""
     start = _native_start(stream, instance)
-    size = instance.rows * instance.columns * WORD_BYTES
+    rows, columns = window
+    line = instance.columns * WORD_BYTES
     dtype = np.dtype(f"{NATIVE[instance.transfer_syntax][0]}u2")
     for frame in frames:
-        stream.seek(start + frame * size)
-        data = stream.read(size)
-        if len(data) < size:
-            raise _truncated(instance, frame * size + len(data))
-        yield np.frombuffer(data, dtype).reshape(instance.rows, instance.columns)
+        stream.seek(start + (frame * instance.rows + rows.start) * line)
+        data = stream.read((rows.stop - rows.start) * line)
+        if len(data) < (rows.stop - rows.start) * line:
+            raise _truncated(instance, (frame * instance.rows + rows.start) * line + len(data))
+        words = np.frombuffer(data, dtype).reshape(-1, instance.columns)[:, columns]
+        yield words.astype(np.uint16, copy=False)
 
 
 def _native_start(stream: BinaryIO, instance: Instance) -> int:
@@ -145,6 +184,24 @@ def _native_start(stream: BinaryIO, instance: Instance) -> int:
     if length < _expected(instance):
         raise _truncated(instance, length)
     return instance.pixel_offset + size
+
+
+def _check_fragments(stream: BinaryIO, instance: Instance, size: int) -> None:
+    """Walk the items of encapsulated pixel data (PS3.5 A.4); each must end within the file.
+
+    A missing delimiter at the end is no harm: nothing after the last fragment is read.
+    """
+    start = instance.pixel_offset + EXPLICIT_HEAD
+    while start + ITEM_HEAD <= size:
+        stream.seek(start)
+        head = np.frombuffer(stream.read(ITEM_HEAD), "<u2")
+        if tuple(head[:2]) != ITEM:
+            return
+        start += ITEM_HEAD + int(head[2:].view("<u4")[0])
+    if start > size:
+        name = as_uid(instance.transfer_syntax).name
+        what = f"{instance.file}: found {name} pixel data cut short, expected {start - size} bytes more."
+        raise UnreadableFileError(what, AGAIN)
 
 
 def _decoded_frames(stream: BinaryIO, instance: Instance, frames: Sequence[int]) -> Iterator[NDArray[np.uint16]]:

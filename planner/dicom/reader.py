@@ -8,18 +8,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from planner.dicom.geometry import DUPLICATE_MM, MIN_SLICES, Flaw, Stack
 from planner.dicom.headers import Slice, as_uid, read_instance
-from planner.dicom.pixels import read_frames
-from planner.dicom.resampling import resample_stack
+from planner.dicom.pixels import check_pixels
+from planner.dicom.resampling import ResampledSource
 from planner.dicom.score import Verdict, judge, kernel_name
 from planner.dicom.series import Series, SeriesReport, group_slices
 from planner.dicom.sources import Source, open_source
+from planner.dicom.voxels import SliceSource
 from planner.errors import GeometryError, NoSeriesError, UnreadableFileError
 from planner.findings import Finding, Level
-from planner.grid import Grid
+from planner.source import VoxelSource, read_whole
 from planner.volume import Volume
 
 __all__ = ["DicomScan", "list_dicom", "read_dicom"]
@@ -27,12 +27,16 @@ __all__ = ["DicomScan", "list_dicom", "read_dicom"]
 
 @dataclass(frozen=True, eq=False)
 class DicomScan:
-    """A series as read: the volume, a file to name in messages, what to say of it, and facts that identify no one."""
+    """A series as found: a file to name in messages, its voxels, what to say of it, and facts that identify no one."""
 
     file: str
-    volume: Volume
+    source: VoxelSource
     findings: tuple[Finding, ...]
     description: dict[str, Any]
+
+    def load(self) -> Volume:
+        """Read every voxel, on the series' own grid."""
+        return read_whole(self.source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +72,7 @@ class _Inventory:
 
 
 def read_dicom(path: Path, *, resample: bool = False) -> DicomScan:
-    """Read the best CT series below `path`.
+    """Find the best CT series below `path`; its headers are read, its pixels only checked for being there.
 
     Raises
     ------
@@ -82,10 +86,11 @@ def read_dicom(path: Path, *, resample: bool = False) -> DicomScan:
         if best.bar is not None:
             raise best.bar.error
         assert best.series.stack is not None  # a series without a stack is barred
-        hu, grid, stack, recorded = _read_series(source, best.series, best.series.stack)
+        check_pixels(source, best.series.slices)
+    voxels, stack, recorded = _voxels(path, best.series, best.series.stack)
     findings = (*recorded, *_input_findings(inventory))
     description = _describe(best, stack, resampled=bool(recorded))
-    return DicomScan(best.series.first.label, Volume(hu, grid), findings, description)
+    return DicomScan(best.series.first.label, voxels, findings, description)
 
 
 def list_dicom(path: Path, *, resample: bool = False) -> list[SeriesReport]:
@@ -145,15 +150,13 @@ def _report(item: _Ranked, *, chosen: bool) -> SeriesReport:
     )
 
 
-def _read_series(source: Source, series: Series, stack: Stack) -> tuple[NDArray[np.int16], Grid, Stack, list[Finding]]:
-    hu = np.empty((len(stack.slices), *stack.shape_yx), dtype=np.int16)
-    read_frames(source, stack.slices, hu)
+def _voxels(path: Path, series: Series, stack: Stack) -> tuple[VoxelSource, Stack, list[Finding]]:
     kinds = [flaw.kind for flaw in series.bars]
     if not kinds:
-        return hu, stack.even_grid(), stack, []
-    stack, hu = _without_copies(stack, hu)
-    even, grid = resample_stack(stack, hu)
-    return even, grid, stack, [_resampled(kinds, stack)]
+        return SliceSource(path, stack.slices, stack.even_grid()), stack, []
+    stack = _without_copies(path, stack)
+    slices = SliceSource(path, stack.slices, stack.grid(len(stack.slices), stack.gap_mm))
+    return ResampledSource(stack, slices), stack, [_resampled(kinds, stack)]
 
 
 def _resampled(kinds: list[str], stack: Stack) -> Finding:
@@ -166,25 +169,24 @@ def _resampled(kinds: list[str], stack: Stack) -> Finding:
     )
 
 
-def _without_copies(stack: Stack, hu: NDArray[np.int16]) -> tuple[Stack, NDArray[np.int16]]:
+def _without_copies(path: Path, stack: Stack) -> Stack:
     """Drop slices that repeat their neighbour to the bit; different images at one place stay refused."""
     copies = {int(k) + 1 for k in np.flatnonzero(stack.gaps_mm <= DUPLICATE_MM)}
+    slices = SliceSource(path, stack.slices, stack.grid(len(stack.slices), 1.0))
     for k in sorted(copies):
-        if not np.array_equal(hu[k - 1], hu[k]):
+        one, other = (plane.copy() for plane in slices.planes([k - 1, k]))
+        if not np.array_equal(one, other):
             raise GeometryError(
                 f"Duplicate slices: {stack.slices[k].label} and {stack.slices[k - 1].label} lie at one place; "
                 "found different images, expected identical ones to drop.",
                 "Split the phases or acquisitions into a folder each.",
             )
-    if not copies:
-        return stack, hu
     if len(stack.slices) - len(copies) < MIN_SLICES:
         raise GeometryError(
             f"{stack.slices[0].label}: found copies of one slice, expected at least {MIN_SLICES} slices.",
             "Give the folder that holds the whole series.",
         )
-    keep = [k for k in range(len(stack.slices)) if k not in copies]
-    return stack.without(copies), hu[keep]
+    return stack.without(copies) if copies else stack
 
 
 def _input_findings(inventory: _Inventory) -> Iterator[Finding]:

@@ -37,6 +37,10 @@ class Source(Protocol):
         """Open one file for reading."""
         ...
 
+    def size(self, name: str) -> int:
+        """Bytes of one file, unpacked."""
+        ...
+
 
 class FolderSource:
     """The files below a folder, or one file; links to folders are not followed."""
@@ -62,6 +66,10 @@ class FolderSource:
                 "Check its permissions, or move it out of the folder.",
             ) from error
 
+    def size(self, name: str) -> int:
+        """Bytes of one file."""
+        return (self._root / name).stat().st_size
+
 
 class ZipSource:
     """The members of a zip archive, checked before any is read."""
@@ -78,6 +86,10 @@ class ZipSource:
     def open(self, name: str) -> BinaryIO:
         """Open one member for reading."""
         return cast(BinaryIO, self._archive.open(name))
+
+    def size(self, name: str) -> int:
+        """Bytes of one member, unpacked."""
+        return self._archive.getinfo(name).file_size
 
 
 @contextmanager

@@ -1,6 +1,7 @@
-"""A scan from any supported file: Hounsfield units on the input's own grid, or one clear refusal."""
+"""A scan from any supported file: cells of the whole, Hounsfield units where asked for, or one clear refusal."""
 
 from planner.dicom import SeriesReport
+from planner.reading.model import Scan
 from planner.reading.scan import list_series, read_scan
 
-__all__ = ["SeriesReport", "list_series", "read_scan"]
+__all__ = ["Scan", "SeriesReport", "list_series", "read_scan"]

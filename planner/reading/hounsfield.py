@@ -13,8 +13,8 @@ from planner.findings import Finding, Level
 
 __all__ = ["check_hounsfield"]
 
-MAX_SAMPLES = 4_000_000
-"""Voxels looked at: every n-th of a larger volume, always the same ones."""
+LOWEST_HU = -32768
+"""Value of the histogram's first place."""
 BONE_HU = 300
 """Some voxel of a CT with bone exceeds this [P]."""
 GREY_MAX = 255
@@ -31,44 +31,45 @@ OFFSET_SHARE = 0.3
 REMEDY = "Give the original CT; for NIfTI or NRRD convert it again with Hounsfield units kept."
 
 
-def check_hounsfield(hu: NDArray[np.int16], file: str) -> list[Finding]:
+def check_hounsfield(histogram: NDArray[np.int64], file: str) -> list[Finding]:
     """Refuse values that cannot be Hounsfield units; say where air is missing.
+
+    Parameters
+    ----------
+    histogram : (65536,) int64 array
+        How often each value from -32768 on was met, as in `planner.cells.Cells`.
+    file : str
+        Name for messages.
 
     Raises
     ------
     NotHounsfieldError
         If the image is constant, binary, a label map, 8-bit, windowed, or shifted.
     """
-    sample = _sample(hu)
-    found = _not_hounsfield(sample)
+    met = np.flatnonzero(histogram) + LOWEST_HU
+    low, high = int(met[0]), int(met[-1])
+    found = _not_hounsfield(histogram, low, high)
     if found is not None:
         expected = f"Hounsfield units (air -1000, bone above {BONE_HU})"
         raise NotHounsfieldError(f"{file}: found {found}, expected {expected}.", REMEDY)
-    if np.mean(sample < AIR_HU) >= AIR_SHARE:
+    if histogram[: AIR_HU - LOWEST_HU].sum() >= AIR_SHARE * histogram.sum():
         return []
-    message = f"No air in the scan: the lowest value is {sample.min()} HU, expected about -1000; it may be cut away."
+    message = f"No air in the scan: the lowest value is {low} HU, expected about -1000; it may be cut away."
     return [Finding("no-air", Level.WARN, "both", message)]
 
 
-def _sample(hu: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Take voxels on an even lattice, so that no axis order or flip changes the verdict much."""
-    step = max(1, int(np.ceil((hu.size / MAX_SAMPLES) ** (1 / 3))))
-    return hu[::step, ::step, ::step]
-
-
-def _not_hounsfield(sample: NDArray[np.int16]) -> str | None:
-    low, high = int(sample.min()), int(sample.max())
+def _not_hounsfield(histogram: NDArray[np.int64], low: int, high: int) -> str | None:
     if low == high:
         return f"one value everywhere ({low})"
     if low >= 0 and high <= GREY_MAX:
         return f"values of {low} to {high}, as in labels or an 8-bit image"
     if high < BONE_HU:
         return f"values of {low} to {high}, nothing as dense as bone"
-    if low > AIR_HU and _is_offset(sample):
+    if low > AIR_HU and _is_offset(histogram):
         return f"values of {low} to {high} with soft tissue near +1024, as before the rescale intercept"
     return None
 
 
-def _is_offset(sample: NDArray[np.int16]) -> bool:
-    inside = (sample >= OFFSET_TISSUE[0]) & (sample <= OFFSET_TISSUE[1])
-    return bool(inside.sum() > OFFSET_SHARE * np.count_nonzero(sample))
+def _is_offset(histogram: NDArray[np.int64]) -> bool:
+    inside = histogram[OFFSET_TISSUE[0] - LOWEST_HU : OFFSET_TISSUE[1] + 1 - LOWEST_HU].sum()
+    return bool(inside > OFFSET_SHARE * (histogram.sum() - histogram[-LOWEST_HU]))

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from planner.cells import count_cells
 from planner.dicom import DicomScan, SeriesReport, list_dicom, read_dicom
 from planner.errors import UnreadableFileError
-from planner.images import image_format, read_volume
-from planner.reading.fingerprint import scan_sha256
+from planner.images import image_format, open_volume
+from planner.reading.fingerprint import cells_sha256
 from planner.reading.hounsfield import check_hounsfield
+from planner.reading.model import Scan
 from planner.reading.spacing import spacing_findings
-from planner.volume import Scan, Volume
 
 __all__ = ["list_series", "read_scan"]
 
+KEY_LENGTH = 8
+"""Hexadecimal digits of a short hash."""
+
 
 def read_scan(path: Path, *, resample: bool = False) -> Scan:
-    """Read a CT.
+    """Open a CT, and read it once, coarsely: what it takes to know that it is one, and to find the pelvis in it.
 
     Parameters
     ----------
@@ -28,7 +32,7 @@ def read_scan(path: Path, *, resample: bool = False) -> Scan:
     Returns
     -------
     Scan
-        int16 HU on the input's own grid, LPS.
+        Its voxels are read where they are asked for, as int16 HU.
 
     Raises
     ------
@@ -36,11 +40,12 @@ def read_scan(path: Path, *, resample: bool = False) -> Scan:
         One of its kinds; the message names the file, the value found, the value expected and what to do.
     """
     path = _existing(path)
-    scan = _read(path, resample=resample)
+    scan = _open(path, resample=resample)
     facts = scan.description
-    values = check_hounsfield(scan.volume.hu, scan.file)
-    spacing = spacing_findings(scan.volume.grid, facts["widest_gap_mm"], facts["slice_thickness_mm"])
-    return Scan(scan.volume, scan_sha256(scan.volume), (*scan.findings, *values, *spacing), facts)
+    cells = count_cells(scan.source)
+    values = check_hounsfield(cells.histogram, scan.file)
+    spacing = spacing_findings(scan.source.grid, facts["widest_gap_mm"], facts["slice_thickness_mm"])
+    return Scan(scan.source, cells, (*scan.findings, *values, *spacing), facts)
 
 
 def list_series(path: Path, *, resample: bool = False) -> list[SeriesReport]:
@@ -53,8 +58,7 @@ def list_series(path: Path, *, resample: bool = False) -> list[SeriesReport]:
     """
     path = _existing(path)
     if image_format(path) is not None:
-        volume, _ = read_volume(path)
-        return [_image_report(path, volume)]
+        return [_image_report(read_scan(path))]
     return list_dicom(path, resample=resample)
 
 
@@ -68,15 +72,16 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _read(path: Path, *, resample: bool) -> DicomScan:
+def _open(path: Path, *, resample: bool) -> DicomScan:
     if image_format(path) is None:
         return read_dicom(path, resample=resample)
-    volume, description = read_volume(path)
-    return DicomScan(path.name, volume, (), description)
+    source, description = open_volume(path)
+    return DicomScan(path.name, source, (), description)
 
 
-def _image_report(path: Path, volume: Volume) -> SeriesReport:
-    kind = image_format(path) or ""
-    spacing = " x ".join(f"{mm:.2f}" for mm in volume.grid.spacing_zyx_mm)
+def _image_report(scan: Scan) -> SeriesReport:
+    kind = scan.description["format"]
+    spacing = " x ".join(f"{mm:.2f}" for mm in scan.grid.spacing_zyx_mm)
     reasons = (f"one volume of {spacing} mm voxels",)
-    return SeriesReport(scan_sha256(volume)[:8], None, kind, volume.grid.shape_zyx[0], 1.0, True, reasons)
+    key = cells_sha256(scan.grid, scan.cells)[:KEY_LENGTH]
+    return SeriesReport(key, None, kind, scan.grid.shape_zyx[0], 1.0, True, reasons)

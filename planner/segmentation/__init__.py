@@ -6,7 +6,7 @@ from planner.segmentation.locate import locate_pelvis
 from planner.segmentation.model import BONE_NAMES, Bones, PelvicFrame, PelvisPose, ShapeFit
 from planner.segmentation.segment import crop_box, segment_bones
 from planner.segmentation.shape_model import ShapeModel, load_shape_model
-from planner.segmentation.thinning import Thinned, thin
+from planner.segmentation.thinning import Thinned, thin, thin_cells
 
 __all__ = [
     "BONE_NAMES",
@@ -23,4 +23,5 @@ __all__ = [
     "locate_pelvis",
     "segment_bones",
     "thin",
+    "thin_cells",
 ]

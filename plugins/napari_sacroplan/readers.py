@@ -59,8 +59,8 @@ def read_ct(path: str) -> list[LayerData]:
     planner.errors.InputRefusedError
         If the input is refused.
     """
-    scan = read_scan(Path(path))
-    return [_image("CT", scan.volume.hu, scan.volume.grid)]
+    volume = read_scan(Path(path)).load()
+    return [_image("CT", volume.hu, volume.grid)]
 
 
 def read_result(path: str) -> list[LayerData]:

@@ -13,14 +13,21 @@ from hypothesis import strategies as st
 
 from planner.errors import GeometryError, LabelsError, NotHounsfieldError, UnreadableFileError
 from planner.grid import Grid
-from planner.images import image_format, read_labels, read_volume, write_labels, write_volume
+from planner.images import image_format, open_volume, read_labels, write_labels, write_volume
 from planner.nifti import HEADER, forms, read_header
+from planner.source import read_whole
 from planner.volume import LabelMap, Volume
 
 from support.dicom_files import body
 
 GRID = Grid.from_spacing((4, 5, 6), (1.25, 0.75, 0.5), (-4.5, 3.25, 100.125))
 ALL_48 = list(itertools.product(itertools.permutations(range(3)), itertools.product((False, True), repeat=3)))
+
+
+def read_volume(path) -> tuple[Volume, dict]:
+    """Every voxel of an image, as its source reads it."""
+    source, description = open_volume(path)
+    return read_whole(source), description
 
 
 def turned(array: np.ndarray, grid: Grid, order, flips) -> tuple[np.ndarray, Grid]:

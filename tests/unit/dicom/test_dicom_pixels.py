@@ -41,7 +41,7 @@ ENCODINGS = [(16, False, -1024), (16, True, 0), (12, False, -1024), (12, True, 0
 
 
 def read(folder):
-    return read_dicom(folder).volume.hu
+    return read_dicom(folder).load().hu
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES, ids=lambda uid: uid.keyword)
@@ -172,7 +172,7 @@ def test_a_damaged_code_stream_is_refused_by_name(tmp_path, hu, grid):
     with pytest.raises(
         UnreadableFileError, match=r"IM0037\.dcm: found JPEG-LS .* cannot be decoded, expected 1 x 32 x 40"
     ):
-        read_dicom(tmp_path)
+        read_dicom(tmp_path).load()
 
 
 def test_an_unknown_syntax_is_refused_by_name(tmp_path, hu, grid):
@@ -200,7 +200,7 @@ def test_a_decoder_that_panics_is_a_refusal(tmp_path, hu, grid, monkeypatch):
         pixels_module, "get_decoder", lambda uid: SimpleNamespace(is_available=True, iter_array=decoder)
     )
     with pytest.raises(UnreadableFileError, match=r"IM0000\.dcm: found RLE Lossless pixel data that cannot be decoded"):
-        read_dicom(tmp_path)
+        read_dicom(tmp_path).load()
 
 
 @pytest.mark.parametrize("uid", ["", "1.2.\u00d640", "1.2.840.10008.1.2\x00"])

@@ -50,10 +50,10 @@ def test_uneven_slices_are_interpolated_between_neighbours(tmp_path, grid, depth
     with pytest.raises(GeometryError):
         read_dicom(folder)
     scan = read_dicom(folder, resample=True)
-    own = scan.volume.grid
+    own = scan.load().grid
     assert own.is_orthogonal
     np.testing.assert_allclose(own.spacing_zyx_mm, grid.spacing_zyx_mm, atol=1e-9)
-    np.testing.assert_allclose(scan.volume.hu, ramp(own.to_lps(np.stack(np.indices(own.shape_zyx), -1))), atol=1)
+    np.testing.assert_allclose(scan.load().hu, ramp(own.to_lps(np.stack(np.indices(own.shape_zyx), -1))), atol=1)
     assert [(f.code, f.level) for f in scan.findings] == [("resampled", Level.WARN)]
     assert kind in scan.findings[0].message
     assert scan.description["resampled"] is True
@@ -61,7 +61,7 @@ def test_uneven_slices_are_interpolated_between_neighbours(tmp_path, grid, depth
 
 def test_even_slices_are_left_alone_when_resampling_is_allowed(tmp_path, hu, grid):
     scan = read_dicom(save(tmp_path, ct_datasets(hu, grid)), resample=True)
-    np.testing.assert_array_equal(scan.volume.hu, hu)
+    np.testing.assert_array_equal(scan.load().hu, hu)
     assert scan.findings == ()
     assert scan.description["resampled"] is False
 
@@ -72,7 +72,7 @@ def test_a_tilted_stack_becomes_upright_and_stays_in_place(tmp_path, grid, tilt_
     folder = save(tmp_path, ramp_series(grid, depths, tilt_deg))
     with pytest.raises(GeometryError, match=f"{abs(tilt_deg):.2f} degrees off"):
         read_dicom(folder)
-    volume = read_dicom(folder, resample=True).volume
+    volume = read_dicom(folder, resample=True).load()
     assert volume.grid.is_orthogonal
     points = volume.grid.to_lps(np.stack(np.indices(volume.grid.shape_zyx), -1))
     seen = ndimage.binary_erosion(volume.hu != -1024, iterations=2)
@@ -100,8 +100,8 @@ def test_identical_copies_are_dropped_when_asked(tmp_path, hu, grid):
     for name in ("IM0037.dcm", "IM0084.dcm"):
         (tmp_path / f"copy-{name}").write_bytes((tmp_path / name).read_bytes())
     scan = read_dicom(tmp_path, resample=True)
-    np.testing.assert_array_equal(scan.volume.hu, hu)
-    assert scan.volume.grid.same_as(grid, 1e-6)
+    np.testing.assert_array_equal(scan.load().hu, hu)
+    assert scan.load().grid.same_as(grid, 1e-6)
     assert "duplicate slices" in scan.findings[0].message
 
 

@@ -77,7 +77,7 @@ def test_the_best_of_many_series_is_read_from_among_junk(tmp_path, hu, grid):
     save(tmp_path / "PAT1", series(hu[:1], grid, "23", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]))
     add_junk(tmp_path)
     scan = read_dicom(tmp_path)
-    np.testing.assert_array_equal(scan.volume.hu, hu)
+    np.testing.assert_array_equal(scan.load().hu, hu)
     reports = list_dicom(tmp_path)
     assert [(r.modality, r.slices, r.chosen) for r in reports[:2]] == [("CT", 6, True), ("CT", 3, False)]
     assert {r.reasons for r in reports[2:]} >= {("refused: not CT",)}
@@ -90,7 +90,7 @@ def test_a_better_series_that_is_broken_gives_way_and_is_named_in_a_finding(tmp_
     whole, own = coarse(hu, grid, 3)
     save(tmp_path / "thick", series(whole, own, "21", SliceThickness="3.75"))
     scan = read_dicom(tmp_path)
-    np.testing.assert_array_equal(scan.volume.hu, whole)
+    np.testing.assert_array_equal(scan.load().hu, whole)
     assert [f.code for f in scan.findings] == ["better-series-refused"]
     assert "missing slices" in scan.findings[0].message
     assert list_dicom(tmp_path)[1].reasons[0] == "refused: missing slices"
@@ -142,7 +142,7 @@ def test_axial_is_preferred_but_a_lone_sagittal_stack_is_read(tmp_path, hu, grid
     sagittal = slanted(grid, SAGITTAL)
     save(tmp_path / "a", series(hu, sagittal, "20"))
     assert any("sagittal slices" in reason for reason in best(tmp_path))
-    np.testing.assert_array_equal(read_dicom(tmp_path).volume.grid.shape_zyx, hu.shape)
+    np.testing.assert_array_equal(read_dicom(tmp_path).load().grid.shape_zyx, hu.shape)
     save(tmp_path / "b", series(hu, grid, "21"))
     assert any("axial slices" in reason for reason in best(tmp_path))
 
@@ -180,7 +180,7 @@ def test_what_is_no_ct_in_hounsfield_units_is_refused_by_name(tmp_path, hu, grid
 
 
 def test_rescale_type_may_be_absent(tmp_path, hu, grid):
-    np.testing.assert_array_equal(read_dicom(save(tmp_path, series(hu, grid, "2", RescaleType=None))).volume.hu, hu)
+    np.testing.assert_array_equal(read_dicom(save(tmp_path, series(hu, grid, "2", RescaleType=None))).load().hu, hu)
 
 
 def test_a_localiser_in_the_series_of_its_slices_is_set_apart(tmp_path, hu, grid):
@@ -188,7 +188,7 @@ def test_a_localiser_in_the_series_of_its_slices_is_set_apart(tmp_path, hu, grid
     scout = series(hu[:1], slanted(grid, SAGITTAL), "2", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     save(tmp_path / "scout", scout)
     assert scout[0].SeriesInstanceUID == SERIES_UID
-    np.testing.assert_array_equal(read_dicom(tmp_path).volume.hu, hu)
+    np.testing.assert_array_equal(read_dicom(tmp_path).load().hu, hu)
 
 
 def test_the_plainest_refusal_of_several_series_is_given(tmp_path, hu, grid):
@@ -248,8 +248,8 @@ def test_enhanced_multi_frame(tmp_path, hu, grid):
     ds = enhanced_dataset(hu, grid, order=[3, 0, 5, 1, 4, 2])
     path = save_one(tmp_path / "one.dcm", ds)
     scan = read_dicom(path)
-    np.testing.assert_array_equal(scan.volume.hu, hu)
-    assert scan.volume.grid.same_as(grid, 1e-6)
+    np.testing.assert_array_equal(scan.load().hu, hu)
+    assert scan.load().grid.same_as(grid, 1e-6)
     assert scan.description["slices"] == 6
     assert scan.description["slice_thickness_mm"] == 1.25
 
@@ -277,7 +277,7 @@ def test_enhanced_stacks_are_series_of_their_own(tmp_path, hu, grid):
         groups.FrameContentSequence = [content]
     path = save_one(tmp_path / "one.dcm", ds)
     assert [r.slices for r in list_dicom(path)] == [6, 6]
-    np.testing.assert_array_equal(read_dicom(path).volume.hu, hu)
+    np.testing.assert_array_equal(read_dicom(path).load().hu, hu)
 
 
 def test_a_truncated_enhanced_file_is_refused(tmp_path, hu, grid):
@@ -293,7 +293,7 @@ def test_a_file_without_preamble_is_read(tmp_path, hu, grid):
     for path in tmp_path.iterdir():
         data = path.read_bytes()
         path.write_bytes(data[data.index(b"\x08\x00\x08\x00") :])
-    np.testing.assert_array_equal(read_dicom(tmp_path).volume.hu, hu)
+    np.testing.assert_array_equal(read_dicom(tmp_path).load().hu, hu)
 
 
 def breakages(hu, grid):

@@ -110,7 +110,7 @@ def test_simpleitk_reads_back_the_same_grid(tmp_path: Path) -> None:
 def test_the_planners_reader_gives_the_same_volume(degrees: tuple[float, float, float], tmp_path: Path) -> None:
     volume = random_volume(turned(degrees))
     write_dicom_series(volume, tmp_path)
-    read, _ = read_scan(tmp_path).volume.canonical()
+    read, _ = read_scan(tmp_path).load().canonical()
     made, _ = volume.canonical()
     assert (read.hu == made.hu).all()
     assert read.grid.same_as(made.grid)

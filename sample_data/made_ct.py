@@ -20,9 +20,21 @@ from scipy import ndimage as ndi
 from planner.grid import Grid
 from planner.labels import Label
 from planner.volume import LabelMap, Volume
+from sample_data.inlays import Inlay, InlayKind, inlay_mask, paint_inlays
 from sample_data.signed_distance import DistanceField, sample_affine, surface_distance
+from sample_data.streaks import add_streaks
 
-__all__ = ["CtLook", "MadeCt", "Surface", "carve_gap", "clothe", "distance_field", "render_ct"]
+__all__ = [
+    "CtLook",
+    "Cut",
+    "JointFill",
+    "MadeCt",
+    "Surface",
+    "carve_gap",
+    "clothe",
+    "distance_field",
+    "render_ct",
+]
 
 LATTICE_MM = 0.7
 """Spacing of the lattice on which a bone's distance is kept; exact at its nodes near the surface [P]."""
@@ -48,8 +60,17 @@ SKIN_MARGIN_MM = (45.0, 40.0, 50.0)
 SKIN_MM = 2.0
 """Skin thickness [P]."""
 
-TABLE_MM = 25.0
-"""Table thickness [P]."""
+SKIN_POWER = 2.5
+"""Exponent of the superellipse that the body is in section [P]."""
+
+TABLE_MM, TABLE_HALF_MM = 25.0, 210.0
+"""Table thickness and half width [P]."""
+
+GAS_HU, GAS_MM, GAS_GAP_MM = -700.0, 0.9, 5.0
+"""Gas of a vacuum joint, how thick it lies, and the widest gap that holds it [P]."""
+
+BRIDGE_HU, BRIDGED_GAP_MM, PLATE_MM = 320.0, 6.0, 1.5
+"""Bone of a bridge, the widest gap that it spans, and the subchondral plate that it takes up [P]."""
 
 SLAB_SLICES = 8
 """Slices rendered at a time, so that memory does not grow with the scan [P]."""
@@ -82,6 +103,49 @@ class Surface:
 
 
 @dataclass(frozen=True)
+class JointFill:
+    """What fills a joint within a ball: bone (a bridge, labelled by the nearer bone) or gas (vacuum).
+
+    Attributes
+    ----------
+    hip : Label
+        The joint's hip bone.
+    centre : tuple of float
+        Of the ball, mm, in the bones' frame.
+    radius_mm : float
+        Of the ball.
+    gas : bool
+        Gas in place of bone.
+    """
+
+    hip: Label
+    centre: tuple[float, float, float]
+    radius_mm: float
+    gas: bool = False
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A gap of cartilage through a bone, along a plane, within a ball: an open growth plate.
+
+    Attributes
+    ----------
+    label : Label
+        The bone.
+    point, normal : tuple of float
+        Of the plane; the point is the ball's centre too.
+    width_mm, radius_mm : float
+        Of the gap and of the ball.
+    """
+
+    label: Label
+    point: tuple[float, float, float]
+    normal: tuple[float, float, float]
+    width_mm: float
+    radius_mm: float
+
+
+@dataclass(frozen=True)
 class CtLook:
     """How the made CT looks; lengths in mm, CT numbers in HU.
 
@@ -101,12 +165,19 @@ class CtLook:
         In-plane correlation of the noise.
     fat_mm : float
         Subcutaneous fat.
-    min_gap_mm : float
-        Facing bones closer than this, or overlapping, are pushed back equally from the surface midway between them.
-    vessels_hu : float
-        Blood; about 180 with contrast.
-    vessels_lps, metal_lps : tuple of ((x, y, z) start, (x, y, z) end, radius) segments
-        Capsules.
+    min_gap_mm : (float, float)
+        Left and right: facing bones closer than this, or overlapping, are pushed back equally from the surface midway
+        between them.
+    fills : tuple of JointFill
+        Bridges and gas in the joints.
+    cuts : tuple of Cut
+        Growth plates.
+    inlays : tuple of Inlay
+        Vessels, organs, metal.
+    streaks : bool
+        Whether metal among the inlays makes streaks.
+    down : tuple of float
+        Unit vector, in the bones' frame, to the table.
     seed : int
         Of the noise and the textures.
     """
@@ -120,10 +191,12 @@ class CtLook:
     noise_hu: float = 18.0
     noise_grain_mm: float = 0.8
     fat_mm: float = 14.0
-    min_gap_mm: float = 1.5
-    vessels_hu: float = 45.0
-    vessels_lps: tuple[tuple[tuple[float, float, float], tuple[float, float, float], float], ...] = ()
-    metal_lps: tuple[tuple[tuple[float, float, float], tuple[float, float, float], float], ...] = ()
+    min_gap_mm: tuple[float, float] = (1.5, 1.5)
+    fills: tuple[JointFill, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+    inlays: tuple[Inlay, ...] = ()
+    streaks: bool = False
+    down: tuple[float, float, float] = (0.0, 1.0, 0.0)
     seed: int = field(default=0)
 
 
@@ -137,10 +210,13 @@ class MadeCt:
         The scan.
     labels : LabelMap
         `planner.labels.Label` of each voxel's centre.
+    decoys : LabelMap or None
+        `sample_data.inlays.InlayKind` of what is not the pelvis and might be taken for it.
     """
 
     volume: Volume
     labels: LabelMap
+    decoys: LabelMap | None = None
 
 
 def distance_field(parts: Sequence[Surface], close_mm: float = 0.0) -> DistanceField:
@@ -224,27 +300,30 @@ def _is_outer(triangles_zyx: F64, solid: NDArray[np.bool_]) -> NDArray[np.bool_]
     return outer & ~flat
 
 
-def carve_gap(distances: Mapping[Label, F32], min_gap_mm: float) -> dict[Label, F32]:
+def carve_gap(distances: Mapping[Label, F32], min_gap_mm: tuple[float, float]) -> dict[Label, F32]:
     """Push facing bones back, equally, from the surface midway between them until the gap is at least `min_gap_mm`.
 
-    With distances s and h to sacrum and hip: ``s' = max(s, (s - h + g) / 2)``, ``h' = max(h, (h - s + g) / 2)``.
+    With distances s and h to sacrum and hip: ``s' = max(s, (s - h + g) / 2)``, ``h' = max(h, (h - s + g) / 2)``. Bones
+    that are absent are left alone.
     """
     carved = dict(distances)
-    half = np.float32(min_gap_mm / 2)
-    for hip in SIDE_BONES:
-        s, h = carved[Label.SACRUM], carved[hip]
-        offset = (s - h) / 2
-        carved[Label.SACRUM], carved[hip] = np.maximum(s, half + offset), np.maximum(h, half - offset)
-    left, right = (distances[hip] for hip in SIDE_BONES)
-    offset = (left - right) / 2
-    carved[Label.LEFT_HIP] = np.maximum(carved[Label.LEFT_HIP], half + offset)
-    carved[Label.RIGHT_HIP] = np.maximum(carved[Label.RIGHT_HIP], half - offset)
+    facing = [
+        (Label.SACRUM, Label.LEFT_HIP, min_gap_mm[0]),
+        (Label.SACRUM, Label.RIGHT_HIP, min_gap_mm[1]),
+        (Label.LEFT_HIP, Label.RIGHT_HIP, max(min_gap_mm)),
+    ]
+    for one, other, gap in facing:
+        if {one, other} <= set(carved):
+            a, b = (distances if one is Label.LEFT_HIP else carved)[one], distances[other]
+            offset, half = (a - b) / 2, np.float32(gap / 2)
+            carved[one] = np.maximum(carved[one], half + offset)
+            carved[other] = np.maximum(carved[other], half - offset)
     return carved
 
 
 def _kept_apart(distances: dict[Label, F32]) -> dict[Label, F32]:
     """Take from L5 and the femora what would touch the pelvis."""
-    pelvis = np.minimum.reduce([distances[label] for label in PELVIS])
+    pelvis = np.minimum.reduce([distances[label] for label in PELVIS if label in distances])
     return {
         label: distance if label in PELVIS else np.maximum(distance, np.float32(NEIGHBOUR_GAP_MM) - pelvis)
         for label, distance in distances.items()
@@ -261,7 +340,9 @@ def render_ct(bones: Mapping[Label, DistanceField], grid: Grid, look: CtLook) ->
         slab = grid.crop((rows, slice(0, grid.shape_zyx[1]), slice(0, grid.shape_zyx[2])))
         labels[rows] = scene.labels(slab)
         hu[rows] = _scanned(scene.hounsfield(_thinned(slab)), slab, look, start)
-    return MadeCt(Volume(hu, grid), LabelMap(labels, grid))
+    decoys = inlay_mask(grid, look.inlays)
+    decoys[labels > 0] = 0
+    return MadeCt(Volume(hu, grid), LabelMap(labels, grid), LabelMap(decoys, grid))
 
 
 def clothe(bone_hu: Volume, is_bone: NDArray[np.bool_], look: CtLook) -> Volume:
@@ -306,6 +387,9 @@ def _scanned(fine_hu: F32, slab: Grid, look: CtLook, seed_step: int) -> NDArray[
     noise = np.random.default_rng([look.seed, seed_step]).standard_normal(hu.shape).astype(np.float32)
     noise = ndi.gaussian_filter(noise, (0.0, look.noise_grain_mm / spacing[1], look.noise_grain_mm / spacing[2]))
     hu += noise * (look.noise_hu / noise.std())
+    if look.streaks:
+        metal = inlay_mask(slab, [inlay for inlay in look.inlays if inlay.kind is InlayKind.METAL]) > 0
+        add_streaks(hu, metal, (float(spacing[1]), float(spacing[2])))
     clipped: NDArray[np.int16] = np.clip(np.round(hu), -1024, 3071).astype(np.int16)
     return clipped
 
@@ -318,7 +402,6 @@ class _Scene:
     look: CtLook
     centre: F64
     half_axes: F64
-    back_y: float
     fine: DistanceField
     coarse: DistanceField
 
@@ -328,28 +411,53 @@ class _Scene:
         low, high = low - np.array([side, front, 0.0]), high + np.array([side, back, 0.0])
         rng = np.random.default_rng(look.seed)
         fine, coarse = _texture(rng, 0.9, 2.0), _texture(rng, 6.0, 2.5)
-        return cls(bones, look, (low + high) / 2, (high - low) / 2, float(high[1]), fine, coarse)
+        return cls(bones, look, (low + high) / 2, (high - low) / 2, fine, coarse)
 
     def labels(self, grid: Grid) -> NDArray[np.uint8]:
         """Bone at each voxel's centre."""
         values = np.zeros(grid.shape_zyx, np.uint8)
-        for label, distance in self._distances(grid).items():
+        distances = self._distances(grid)
+        for label, distance in distances.items():
             values[distance < 0] = label
+        for fill in self.look.fills:
+            if not fill.gas and {Label.SACRUM, fill.hip} <= set(distances):
+                bridge = (self._between(fill, grid, distances) < 0) & (values == 0)
+                nearer = distances[Label.SACRUM] < distances[fill.hip]
+                values[bridge] = np.where(nearer, np.uint8(Label.SACRUM), np.uint8(fill.hip))[bridge]
         return values
 
     def _distances(self, grid: Grid) -> dict[Label, F32]:
         found = {label: sample_affine(field, grid.lps_from_zyx, grid.shape_zyx) for label, field in self.bones.items()}
+        for cut in self.look.cuts:
+            if cut.label in found:
+                found[cut.label] = np.maximum(found[cut.label], _cut_distance(cut, grid))
         return _kept_apart(carve_gap(found, self.look.min_gap_mm)) if found else found
+
+    def _between(self, fill: JointFill, grid: Grid, distances: Mapping[Label, F32]) -> F32:
+        """Distance to what a joint's fill takes up: within its ball, between the faces (gas: in the midst of them)."""
+        s, h = distances[Label.SACRUM], distances[fill.hip]
+        ball = _capsule(grid, fill.centre, fill.centre) - np.float32(fill.radius_mm)
+        if fill.gas:
+            slit = np.maximum(np.abs(s - h) / 2 - np.float32(GAS_MM / 2), s + h - np.float32(GAS_GAP_MM))
+            return np.maximum(ball, slit)
+        faces = np.maximum(s + h - np.float32(BRIDGED_GAP_MM), np.float32(-PLATE_MM) - np.minimum(s, h))
+        result: F32 = np.maximum(ball, faces)
+        return result
 
     def hounsfield(self, grid: Grid) -> F32:
         """CT numbers before the scanner blurs them."""
         edge = np.float32(grid.spacing_zyx_mm[1:].mean())
         fine, coarse = (_tiled(texture, grid) for texture in (self.fine, self.coarse))
         hu = self._body(grid, coarse, fine, edge)
-        for distance in self._distances(grid).values():
+        paint_inlays(hu, grid, self.look.inlays, over_bone=False)
+        distances = self._distances(grid)
+        for distance in distances.values():
             self._put_bone(hu, distance, coarse, fine, edge)
-        for start, end, radius in self.look.metal_lps:
-            hu += (METAL_HU - hu) * _covered(_capsule(grid, start, end) - np.float32(radius), edge)
+        for fill in self.look.fills:
+            if {Label.SACRUM, fill.hip} <= set(distances):
+                stuff = GAS_HU if fill.gas else BRIDGE_HU + self.look.texture_hu * fine
+                hu += _covered(self._between(fill, grid, distances), edge) * (stuff - hu)
+        paint_inlays(hu, grid, self.look.inlays, over_bone=True)
         return hu
 
     def _body(self, grid: Grid, coarse: F32, fine: F32, edge: np.float32) -> F32:
@@ -360,16 +468,25 @@ class _Scene:
         inner = np.where(seam > 0, muscle, FAT_HU + 5 * fine)
         hu = np.where(depth > SKIN_MM, inner, 30.0).astype(np.float32)
         outside = _covered(depth, edge)
-        table = (np.abs(y - (self.back_y + TABLE_MM / 2)) < TABLE_MM / 2) & (np.abs(x - self.centre[0]) < 210)
-        hu += outside * (np.where(table, np.float32(TABLE_HU), np.float32(AIR_HU)) - hu)
-        for start, end, radius in self.look.vessels_lps:
-            hu += (self.look.vessels_hu - hu) * _covered(_capsule(grid, start, end) - np.float32(radius), edge)
+        hu += outside * (np.where(self._table(grid), np.float32(TABLE_HU), np.float32(AIR_HU)) - hu)
         return hu
+
+    def _table(self, grid: Grid) -> NDArray[np.bool_]:
+        """Table: a slab under the body, on the side that is down."""
+        down = np.asarray(self.look.down)
+        dual = SKIN_POWER / (SKIN_POWER - 1)
+        support = float((np.abs(self.half_axes[:2] * down[:2]) ** dual).sum() ** (1 / dual))
+        fall = sum(_coordinate(grid, axis) * np.float32(down[axis]) for axis in range(3))
+        across = np.cross(down, [0.0, 0.0, 1.0])
+        sideways = sum((_coordinate(grid, i) - np.float32(self.centre[i])) * np.float32(across[i]) for i in range(3))
+        under: F32 = fall - np.float32(self.centre @ down + support)
+        table: NDArray[np.bool_] = (np.abs(under - TABLE_MM / 2) < TABLE_MM / 2) & (np.abs(sideways) < TABLE_HALF_MM)
+        return table
 
     def _skin_depth(self, x: F32, y: F32) -> F32:
         """Depth below the skin, about mm: the body is a superellipse, flattened where it lies on the table."""
         u, v = (x - self.centre[0]) / self.half_axes[0], (y - self.centre[1]) / self.half_axes[1]
-        radius = (np.abs(u) ** 2.5 + np.abs(v) ** 2.5) ** np.float32(1 / 2.5)
+        radius = (np.abs(u) ** SKIN_POWER + np.abs(v) ** SKIN_POWER) ** np.float32(1 / SKIN_POWER)
         depth: F32 = ((1 - radius) * np.float32(self.half_axes[:2].min())).astype(np.float32)
         return depth
 
@@ -382,6 +499,14 @@ class _Scene:
         bone = _covered(distance, edge)
         core = _covered(distance + thickness.astype(np.float32), edge)
         hu += bone * (cortex - hu) + core * (marrow - cortex)
+
+
+def _cut_distance(cut: Cut, grid: Grid) -> F32:
+    """Distance to what a growth plate leaves: outside its slab or outside its ball."""
+    off = sum((_coordinate(grid, i) - np.float32(cut.point[i])) * np.float32(cut.normal[i]) for i in range(3))
+    ball = _capsule(grid, cut.point, cut.point) - np.float32(cut.radius_mm)
+    kept: F32 = np.minimum(np.float32(cut.width_mm / 2) - np.abs(off), -ball).astype(np.float32)
+    return kept
 
 
 def _covered(distance: F32, edge_mm: np.float32) -> F32:

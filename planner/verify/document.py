@@ -53,7 +53,7 @@ def check_document(case: Case) -> Iterator[Check]:
     sides = sorted(plan["sides"])
     yield Check("sides", "both", sides == sorted(SIDES), f"found {sides}")
     yield Check("one-grid", "both", case.labels.same_grid(case.keepout), "labels and keep-outs on one grid")
-    shape = list(case.labels.values.shape)
+    shape = list(case.labels.shape_zyx)
     yield Check("input-grid", "both", list(plan["input"]["shape_zyx"]) == shape, f"labels of shape {shape}")
     yield _laterality(case)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def verify_folder(folder: Path) -> Verification:
     """
     try:
         case = read_case(folder)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, EOFError, RuntimeError, ValueError, zlib.error) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         return Verification((Check("files", "both", False, f"cannot be read: {reason}"),))
     return Verification(tuple(_all_checks(case)))

@@ -1,7 +1,9 @@
-"""Label files as points in the patient, by SimpleITK and scipy alone."""
+"""Label files as points in the patient, by SimpleITK, gzip and scipy alone; of a large grid, only what is labelled."""
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +18,32 @@ __all__ = ["Image", "read_image", "surface_of_cylinder"]
 SAMPLE_MM = 0.25
 """Spacing of the points on a cylinder: the distance between them is known to a hundredth of a millimetre."""
 
+HEADER_BYTES, UINT8 = 348, 2
+"""Length of a NIfTI-1 header, and its code for uint8."""
+
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Counts = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """A label array ``(z, y, x)`` and the matrix from index ``(x, y, z)`` to LPS."""
+    """A label array ``(z, y, x)`` and the matrix from index ``(x, y, z)`` to LPS.
+
+    `before` and `after` count the empty voxels that lie in the file before and after the array, along each axis.
+    """
 
     values: NDArray[np.uint8]
     lps_from_xyz: Points
     origin_lps: Points
+    before: Counts = (0, 0, 0)
+    after: Counts = (0, 0, 0)
+
+    @property
+    def shape_zyx(self) -> Counts:
+        """Size of the whole grid."""
+        nz, ny, nx = (sum(parts) for parts in zip(self.before, self.values.shape, self.after, strict=True))
+        return nz, ny, nx
 
     @property
     def spacing_xyz(self) -> Points:
@@ -54,10 +71,20 @@ class Image:
     def around(self, points_lps: Points, margin_mm: float) -> Image:
         """Cut out the box that holds some points with a margin."""
         index, pad = self.index_zyx(points_lps), margin_mm / self.spacing_xyz[::-1]
-        low = np.clip(np.floor(index.min(axis=0) - pad), 0, np.array(self.values.shape) - 1).astype(int)
-        high = np.maximum(np.ceil(index.max(axis=0) + pad).astype(int) + 1, low + 1)
-        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        return Image(self.values[box], self.lps_from_xyz, self.origin_lps + self.lps_from_xyz @ low[::-1])
+        first = -np.array(self.before)
+        last = np.array(self.values.shape) + self.after - 1
+        low = np.clip(np.floor(index.min(axis=0) - pad), first, last).astype(int)
+        high = np.clip(np.ceil(index.max(axis=0) + pad).astype(int) + 1, low + 1, last + 1)
+        return Image(self._cut(low, high), self.lps_from_xyz, self.origin_lps + self.lps_from_xyz @ low[::-1])
+
+    def _cut(self, low: NDArray[np.int_], high: NDArray[np.int_]) -> NDArray[np.uint8]:
+        """Box from `low` to `high`; what lies outside the array is empty."""
+        cut = np.zeros(high - low, np.uint8)
+        inner, outer = np.maximum(low, 0), np.minimum(high, self.values.shape)
+        if (inner < outer).all():
+            here = tuple(slice(a, b) for a, b in zip(inner - low, outer - low, strict=True))
+            cut[here] = self.values[tuple(slice(a, b) for a, b in zip(inner, outer, strict=True))]
+        return cut
 
     def distance(self, mask: Mask) -> Points:
         """Signed distance of every voxel centre to the face of a mask, mm, negative inside."""
@@ -75,23 +102,72 @@ class Image:
     def same_grid(self, other: Image) -> bool:
         """Whether two images lie on one grid."""
         return (
-            self.values.shape == other.values.shape
+            self.shape_zyx == other.shape_zyx
             and np.allclose(self.lps_from_xyz, other.lps_from_xyz, atol=1e-4)
-            and np.allclose(self.origin_lps, other.origin_lps, atol=1e-3)
+            and np.allclose(self._corner, other._corner, atol=1e-3)
         )
+
+    @property
+    def _corner(self) -> Points:
+        """LPS of the whole grid's first voxel."""
+        return np.asarray(self.origin_lps - self.lps_from_xyz @ self.before[::-1])
 
 
 def read_image(path: Path) -> Image:
-    """Read a label file.
+    """Read the labelled box of a label file; the whole grid is never in memory.
 
     Raises
     ------
     RuntimeError
-        If SimpleITK cannot read it.
+        If SimpleITK cannot read the header.
+    OSError, EOFError, ValueError
+        If the voxels are not whole, or no uint8.
     """
-    image: Any = SimpleITK.ReadImage(str(path))
-    matrix = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
-    return Image(SimpleITK.GetArrayFromImage(image).astype(np.uint8), matrix, np.array(image.GetOrigin()))
+    reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]  # generated code
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    matrix = np.array(reader.GetDirection()).reshape(3, 3) * np.array(reader.GetSpacing())
+    shape = np.array(reader.GetSize()[::-1])
+    values, low = _labelled_box(_planes(path, (int(shape[1]), int(shape[2])), int(shape[0])))
+    after = shape - low - values.shape
+    origin = np.array(reader.GetOrigin()) + matrix @ low[::-1]
+    return Image(values, matrix, origin, _counts(low), _counts(after))
+
+
+def _counts(numbers: NDArray[np.int_]) -> Counts:
+    return int(numbers[0]), int(numbers[1]), int(numbers[2])
+
+
+def _planes(path: Path, shape_yx: tuple[int, int], count: int) -> Iterator[NDArray[np.uint8]]:
+    """Planes of a uint8 NIfTI-1, one at a time (nifti1.h: datatype at byte 70, vox_offset at 108)."""
+    with gzip.open(path) as stream:
+        header = stream.read(HEADER_BYTES)
+        datatype = int(np.frombuffer(header, "<i2", 1, 70)[0])
+        if datatype != UINT8:
+            raise ValueError(f"found data type {datatype}, expected {UINT8} (uint8)")
+        stream.seek(int(np.frombuffer(header, "<f4", 1, 108)[0]))
+        for _ in range(count):
+            data = stream.read(shape_yx[0] * shape_yx[1])
+            yield np.frombuffer(data, np.uint8).reshape(shape_yx)
+
+
+def _labelled_box(planes: Iterable[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.int_]]:
+    """Smallest box that holds every label, and its first voxel; one empty voxel where there is none."""
+    cuts, lows = [], []
+    for k, plane in enumerate(planes):
+        rows, columns = (np.flatnonzero(plane.any(axis=axis)) for axis in (1, 0))
+        if rows.size:
+            cuts.append(plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].copy())
+            lows.append((k, rows[0], columns[0]))
+    if not cuts:
+        return np.zeros((1, 1, 1), np.uint8), np.zeros(3, int)
+    first = np.min(lows, axis=0)
+    last = np.max([np.add(low, (1, *cut.shape)) for low, cut in zip(lows, cuts, strict=True)], axis=0)
+    values = np.zeros(last - first, np.uint8)
+    for low, cut in zip(lows, cuts, strict=True):
+        k, j, i = np.subtract(low, first)
+        values[k, j : j + cut.shape[0], i : i + cut.shape[1]] = cut
+    return values, first
 
 
 def surface_of_cylinder(entry: Points, tip: Points, radius: float, step_mm: float = SAMPLE_MM) -> Points:

@@ -2,41 +2,46 @@
 
 A *pose* is ``(x, y, z, dx, dy, dz)``: the implant's centre in LPS mm and the unit insertion direction.
 The implant is sampled on rings of its surface and on its axis; `planner.trajectory.exact` measures without samples.
+A sample lies at ``t`` along the axis, ``p`` along the joint and ``q`` out of it, mm from the centre.
 
-All compiled code is in this one file: numba's cache knows a change of the file that a function is in, not one of the
-functions that it calls.
+All that is compiled for the search is in this one file: numba's cache knows a change of the file that a function is
+in, not one of the functions that it calls. Only what Python calls is cached and has a wrapper for Python (`PUBLIC`);
+the wrappers of all the rest were most of the time that the first call took.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from planner.trajectory.region import DISTANCES, FIELDS, REACH_MM
+from planner.trajectory.region import FIELDS, REACH_MM, SOLID_REACH_MM
 
 __all__ = [
     "BREACH",
     "CONSTRAINTS",
     "MEASURES",
     "TERMS",
-    "Lattice",
     "Scene",
+    "assess",
     "breached",
     "climb",
-    "evaluate",
     "evaluate_all",
     "is_new",
-    "measure",
     "only_broken",
-    "safe_radius",
-    "score_without_radius",
-    "slacks",
-    "terms",
 ]
+
+PUBLIC: dict[str, Any] = {"cache": True, "nogil": True}
+"""What Python calls."""
+
+PRIVATE: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True}
+"""What only compiled functions call."""
+
+HASTY, THOROUGH = 0.0, 1.0
+"""Whether measuring ends at the first constraint that is broken. Not a truth value: numba would compile twice."""
 
 CONSTRAINTS = (
     "neural-clearance",
@@ -108,7 +113,13 @@ BREACH = (NEURAL, VENTRAL, OUTER, ANTERIOR)
 """Measures that a misplaced implant can breach."""
 
 FAR_MM = REACH_MM
-"""What the distance fields hold outside the region."""
+"""What the distance fields hold outside the region; the depth is as much below 0."""
+
+SACRUM_FIELD, HIP_FIELD, NEURAL_FIELD, VENTRAL_FIELD, OUTER_FIELD, DEPTH_FIELD, ARTICULAR_FIELD, HU_FIELD = range(8)
+"""Values at a voxel: `planner.trajectory.region.FIELDS`."""
+
+ROUNDING_MM = 0.01
+"""Of the fields, with room."""
 
 FIELD_COUNT = len(FIELDS)
 """Values at a voxel."""
@@ -132,7 +143,7 @@ CANNULA_STATIONS = 15
 """Rings along the cannula: beyond them it has left the bones."""
 
 CANNULA_RING = 8
-"""Points on a ring of the cannula."""
+"""Points on a ring of the cannula, beside its middle."""
 
 RIM_SIDE_MM = 1.0
 """The joint's margin counts as ahead of the implant this far to either side of it."""
@@ -150,14 +161,18 @@ counts in the search alone and is no part of the score reported [P]."""
 SPARE_MM = 5.0
 """More slack is worth no more."""
 
+TIGHT_WEIGHT = 0.004
+"""Of the least slack up to the smallest safe entry radius that scores: leads the climb to where that radius can grow.
+In the search alone, too [P]."""
+
 RADIUS_DIRECTIONS = 8
 """Directions in which the entry is moved."""
 
-FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.07
+FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.2
 """First and least step of the climb."""
 
-POLISH_STEP_MM = 0.66
-"""First step of the last climb, which starts near the top."""
+POLISH_STEP_MM, LAST_POLISH_MM = 0.66, 0.07
+"""First and least step of the last climb, which starts near the top."""
 
 STEP_CUT = 1 / 3
 """Of the step, when no move leads up."""
@@ -186,443 +201,502 @@ MOVES = np.array(
 turns about either end instead of the centre, for ridges between two constraints."""
 
 
+COSINES, SINES = (turn(2 * np.pi * np.arange(RING) / RING) for turn in (np.cos, np.sin))
+"""Of the points on a ring."""
+
+CANNULA_COSINES, CANNULA_SINES = (
+    np.append(turn(2 * np.pi * np.arange(CANNULA_RING) / CANNULA_RING), 0.0) for turn in (np.cos, np.sin)
+)
+"""Of the points on a ring of the cannula; the last is its middle."""
+
+RADIUS_COSINES, RADIUS_SINES = (
+    turn(2 * np.pi * np.arange(RADIUS_DIRECTIONS) / RADIUS_DIRECTIONS) for turn in (np.cos, np.sin)
+)
+"""Of `RADIUS_DIRECTIONS`."""
+
 Array = NDArray[np.float64]
 
+PARTS = {
+    "zyx_from_lps": 12,
+    "axes": 9,
+    "facing": 3,
+    "slab": 5,
+    "notch": 3,
+    "limits": 15,
+    "ramps": 12,
+    "weights": len(TERMS),
+    "cannula_wall_mm": 1,
+    "shell_mm": 1,
+}
+"""Parts of `Scene.numbers`, in order, and how many numbers each has."""
 
-class Lattice(NamedTuple):
-    """The distance fields, as they lie in memory. One array only: passing it costs little.
+TO_INDEX, AXES, FACING, SLAB, NOTCH_AT, LIMITS, RAMPS, WEIGHTS, CANNULA_WALL, SHELL_DEPTH, _ = np.cumsum(
+    [0, *PARTS.values()]
+)
+"""Where each part of `Scene.numbers` begins. As numpy's integers: for each plain one, numba would compile the function
+that it is given to anew."""
+
+LEAST_THIRD, MOST_THIRD = SLAB + 3, SLAB + 4
+"""Bounds of the middle third."""
+
+(
+    NEURAL_LIMIT,
+    VENTRAL_LIMIT,
+    OUTER_LIMIT,
+    CONTAINMENT_LIMIT,
+    MARGIN_LIMIT,
+    NIBBLE_LIMIT,
+    LEAST_AXIAL,
+    MOST_AXIAL,
+    LEAST_TILT,
+    MOST_TILT,
+    NOTCH_LIMIT,
+    OFFSET_LIMIT,
+    ANGLE_LIMIT,
+    RADIUS_ZERO,
+    RADIUS_ONE,
+) = range(LIMITS, RAMPS)
+"""Where each limit is in `Scene.numbers`."""
+
+
+class Scene(NamedTuple):
+    """Everything a pose is held against, in four pieces: each costs time in every call.
 
     Attributes
     ----------
     values : (z * y * x * 8,) float32 array
-        See `planner.trajectory.region.FIELDS`, which vary fastest.
+        The distance fields as they lie in memory; `planner.trajectory.region.FIELDS` vary fastest.
     shape_zyx : tuple of int
-        Of the grid.
-    zyx_from_lps : tuple of 12 floats
-        Rows of the (3, 4) matrix that gives the index of an LPS point.
+        Of their grid.
+    numbers : (68,) array
+        `PARTS`: rows of the (3, 4) matrix to the index of an LPS point; lateral (away from the midline), posterior and
+        cranial of the pelvis in LPS; the mean normal of the joint's middle third, sacrum to ilium; the thirds' axis
+        and the lower and upper bound of the middle third; the apex of the greater sciatic notch (NaN if unknown); the
+        limits; zero and one of the score's ramps; the weights of `TERMS`; instruments.
+    rim : (n, 3) array
+        Points of the mid-surface's outer edge.
     """
 
     values: NDArray[np.float32]
     shape_zyx: tuple[int, int, int]
-    zyx_from_lps: tuple[float, ...]
-
-
-class Scene(NamedTuple):
-    """Everything a pose is held against.
-
-    Attributes
-    ----------
-    lattice : Lattice
-        The distance fields.
-    axes : (3, 3) array
-        Rows: lateral (away from the midline), posterior and cranial of the pelvis, in LPS.
-    facing : (3,) array
-        Mean normal of the joint's middle third, sacrum to ilium.
-    slab : (5,) array
-        Thirds: axis, then the lower and upper bound of the middle third.
-    rim : (n, 3) array
-        Points of the mid-surface's outer edge.
-    notch : (3,) array
-        Apex of the greater sciatic notch; NaN if unknown.
-    limits : (15,) array
-        See `planner.trajectory.scene`.
-    ramps : (12,) array
-        Zero and one of clearance, plane angle, plane offset, articular share, bite difference and shell HU.
-    weights : (7,) array
-        Of `TERMS`.
-    cannula_wall_mm, shell_mm : float
-        Instruments.
-    """
-
-    lattice: Lattice
-    axes: Array
-    facing: Array
-    slab: Array
+    numbers: Array
     rim: Array
-    notch: Array
-    limits: Array
-    ramps: Array
-    weights: Array
-    cannula_wall_mm: float
-    shell_mm: float
+
+    def part(self, name: str) -> Array:
+        """One of `PARTS`."""
+        names = list(PARTS)
+        start = sum(PARTS[before] for before in names[: names.index(name)])
+        return self.numbers[start : start + PARTS[name]]
 
 
-@njit(cache=True, nogil=True)
-def look_up(lattice, x, y, z, out):  # type: ignore[no-untyped-def]
-    """Trilinear value of the first ``len(out)`` fields at an LPS point; outside the region, far from everything."""
-    m = lattice.zyx_from_lps
-    a = m[0] * x + m[1] * y + m[2] * z + m[3]
-    b = m[4] * x + m[5] * y + m[6] * z + m[7]
-    c = m[8] * x + m[9] * y + m[10] * z + m[11]
-    depth, height, width = lattice.shape_zyx
+@njit(**PRIVATE)
+def _dot(n, start, x, y, z):  # type: ignore[no-untyped-def]
+    """Of three of the scene's numbers with a vector."""
+    return n[start] * x + n[start + 1] * y + n[start + 2] * z
+
+
+@njit(**PRIVATE)
+def _across(scene, pose):  # type: ignore[no-untyped-def]
+    """Two unit vectors across the axis: along the joint, and out of it."""
+    n, i, j, k = scene.numbers, pose[3], pose[4], pose[5]
+    share = _dot(n, FACING, i, j, k)
+    x, y, z = n[FACING] - share * i, n[FACING + 1] - share * j, n[FACING + 2] - share * k
+    length = math.sqrt(x * x + y * y + z * z)
+    x, y, z = x / length, y / length, z / length
+    return (j * z - k * y, k * x - i * z, i * y - j * x), (x, y, z)
+
+
+@njit(**PRIVATE)
+def _frame(scene, pose):  # type: ignore[no-untyped-def]
+    """Rows: the index of the implant's centre, and by how much it changes with a mm along `t`, `p` and `q`."""
+    along, out = _across(scene, pose)
+    n, frame = scene.numbers, np.empty((4, 3))
+    for axis in range(3):
+        row = TO_INDEX + 4 * axis
+        frame[0, axis] = _dot(n, row, pose[0], pose[1], pose[2]) + n[row + 3]
+        frame[1, axis] = _dot(n, row, pose[3], pose[4], pose[5])
+        frame[2, axis] = _dot(n, row, along[0], along[1], along[2])
+        frame[3, axis] = _dot(n, row, out[0], out[1], out[2])
+    return frame
+
+
+@njit(**PRIVATE)
+def _look_up(scene, frame, t, p, q, out):  # type: ignore[no-untyped-def]
+    """Trilinear values of all fields at a sample; outside the region, far from everything and in no bone."""
+    a = frame[0, 0] + t * frame[1, 0] + p * frame[2, 0] + q * frame[3, 0]
+    b = frame[0, 1] + t * frame[1, 1] + p * frame[2, 1] + q * frame[3, 1]
+    c = frame[0, 2] + t * frame[1, 2] + p * frame[2, 2] + q * frame[3, 2]
+    depth, height, width = scene.shape_zyx
     if not (0 <= a <= depth - 1 and 0 <= b <= height - 1 and 0 <= c <= width - 1):
-        for f in range(len(out)):
-            out[f] = FAR_MM if f < DISTANCES else 0.0
+        for f in range(FIELD_COUNT):
+            out[f] = FAR_MM if f < DEPTH_FIELD else 0.0
+        out[DEPTH_FIELD] = -FAR_MM
         return
     i, j, k = min(int(a), depth - 2), min(int(b), height - 2), min(int(c), width - 2)
-    fa, fb, fc = a - i, b - j, c - k
-    row, column = height * width * FIELD_COUNT, width * FIELD_COUNT
-    start = i * row + j * column + k * FIELD_COUNT
-    ga, gb, gc = 1 - fa, 1 - fb, 1 - fc
-    v, step, up = lattice.values, np.uint64(FIELD_COUNT), np.uint64(row)
-    low, high = np.uint64(start), np.uint64(start + column)
-    for f in range(len(out)):
-        p, q = low + np.uint64(f), high + np.uint64(f)
-        below = gb * (gc * v[p] + fc * v[p + step]) + fb * (gc * v[q] + fc * v[q + step])
-        p, q = p + up, q + up
-        above = gb * (gc * v[p] + fc * v[p + step]) + fb * (gc * v[q] + fc * v[q + step])
+    fa, fb, fc = np.float32(a - i), np.float32(b - j), np.float32(c - k)
+    ga, gb, gc = np.float32(1) - fa, np.float32(1) - fb, np.float32(1) - fc
+    v, right = scene.values, np.uint64(FIELD_COUNT)
+    down, up = np.uint64(width * FIELD_COUNT), np.uint64(height * width * FIELD_COUNT)
+    near = np.uint64(i) * up + np.uint64(j) * down + np.uint64(k) * right
+    for f in range(FIELD_COUNT):
+        w = near + np.uint64(f)
+        below = gb * (gc * v[w] + fc * v[w + right]) + fb * (gc * v[w + down] + fc * v[w + down + right])
+        w += up
+        above = gb * (gc * v[w] + fc * v[w + right]) + fb * (gc * v[w + down] + fc * v[w + down + right])
         out[f] = ga * below + fa * above
 
 
-@njit(cache=True, nogil=True)
-def _dot(a, b):  # type: ignore[no-untyped-def]
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+@njit(**PRIVATE)
+def _less(distance, inside, far):  # type: ignore[no-untyped-def]
+    """Distance of a ball of a radius; a distance as `far` as the fields go is not known, and may be any farther."""
+    return distance - inside if distance < far - ROUNDING_MM else distance
 
 
-@njit(cache=True, nogil=True)
-def _across(scene, pose):  # type: ignore[no-untyped-def]
-    """Two unit vectors across the axis: along the joint, and out of it."""
-    f, d = scene.facing, (pose[3], pose[4], pose[5])
-    share = _dot(f, d)
-    x, y, z = f[0] - share * d[0], f[1] - share * d[1], f[2] - share * d[2]
-    length = math.sqrt(x * x + y * y + z * z)
-    n = (x / length, y / length, z / length)
-    return (d[1] * n[2] - d[2] * n[1], d[2] * n[0] - d[0] * n[2], d[0] * n[1] - d[1] * n[0]), n
+@njit(**PRIVATE)
+def _include(m, sample, inside):  # type: ignore[no-untyped-def]
+    """Let one point of the implant count, with a ball of a radius round it that lies within the implant."""
+    m[NEURAL] = min(m[NEURAL], _less(sample[NEURAL_FIELD], inside, FAR_MM))
+    m[VENTRAL] = min(m[VENTRAL], _less(sample[VENTRAL_FIELD], inside, FAR_MM))
+    m[OUTER] = min(m[OUTER], _less(sample[OUTER_FIELD], inside, FAR_MM))
+    m[CONTAINMENT] = min(m[CONTAINMENT], _less(sample[DEPTH_FIELD], inside, SOLID_REACH_MM))
+    m[SACRUM_BITE] = max(m[SACRUM_BITE], -sample[SACRUM_FIELD])
+    m[HIP_BITE] = max(m[HIP_BITE], -sample[HIP_FIELD])
 
 
-@njit(cache=True, nogil=True)
-def _least(values):  # type: ignore[no-untyped-def]
-    least = math.inf
-    for value in values:
-        least = min(least, value)
-    return least
-
-
-@njit(cache=True, nogil=True)
-def _include(out, sample):  # type: ignore[no-untyped-def]
-    """Let one point of the implant count."""
-    out[NEURAL] = min(out[NEURAL], sample[2])
-    out[VENTRAL] = min(out[VENTRAL], sample[3])
-    out[OUTER] = min(out[OUTER], sample[4])
-    out[CONTAINMENT] = min(out[CONTAINMENT], -sample[5])
-    out[SACRUM_BITE] = max(out[SACRUM_BITE], -sample[0])
-    out[HIP_BITE] = max(out[HIP_BITE], -sample[1])
-
-
-@njit(cache=True, nogil=True)
-def _body(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
-    """Clearances, bites and bone quality, on rings."""
-    u, v = _across(scene, pose)
-    lattice = scene.lattice
-    sample, in_shell = np.empty(DISTANCES), np.empty(FIELD_COUNT)
-    radius = diameter / 2
-    stations = math.ceil(length / STATION_MM) + 1
-    shell, shell_count = 0.0, 0
-    for s in range(stations):
-        t = length * (s / (stations - 1) - 0.5)
-        at_end = s == 0 or s == stations - 1
-        x, y, z = pose[0] + t * pose[3], pose[1] + t * pose[4], pose[2] + t * pose[5]
-        for k in range(RING):
-            angle = 2 * math.pi * k / RING
-            cos, sin = math.cos(angle), math.sin(angle)
-            dx, dy, dz = cos * u[0] + sin * v[0], cos * u[1] + sin * v[1], cos * u[2] + sin * v[2]
-            look_up(lattice, x + radius * dx, y + radius * dy, z + radius * dz, sample)
-            _include(out, sample)
-            if at_end and k % 2 == 0:
-                look_up(lattice, x + 0.5 * radius * dx, y + 0.5 * radius * dy, z + 0.5 * radius * dz, sample)
-                _include(out, sample)
-            if k % 2 == 1:
-                beyond = radius + 0.5 * scene.shell_mm
-                look_up(lattice, x + beyond * dx, y + beyond * dy, z + beyond * dz, in_shell)
-                shell += in_shell[7]
-                shell_count += 1
-    out[SHELL] = shell / shell_count
-
-
-@njit(cache=True, nogil=True)
-def _axis(scene, pose, length, out):  # type: ignore[no-untyped-def]
+@njit(**PRIVATE)
+def _axis(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
     """Offset and angle to the mid-surface, and the articular share, on the implant's axis.
 
     Half the difference of the two bones' distances is the offset from the mid-surface; its slope is the angle's sine.
     """
-    lattice = scene.lattice
-    sample = np.empty(FIELD_COUNT)
+    diameter, length = size
     stations = 2 * (math.ceil(length / STATION_MM) // 2) + 1
     share, slope, square = 0.0, 0.0, 0.0
     for s in range(stations):
         t = length * (s / (stations - 1) - 0.5)
-        look_up(lattice, pose[0] + t * pose[3], pose[1] + t * pose[4], pose[2] + t * pose[5], sample)
-        _include(out, sample)
-        offset = 0.5 * (sample[0] - sample[1])
-        share += sample[6]
+        _look_up(scene, frame, t, 0.0, 0.0, sample)
+        _include(m, sample, max(0.0, min(diameter / 2, length / 2 - abs(t))))
+        offset = 0.5 * (sample[SACRUM_FIELD] - sample[HIP_FIELD])
+        share += sample[ARTICULAR_FIELD]
         slope += t * offset
         square += t * t
         if 2 * s == stations - 1:
-            out[OFFSET] = abs(offset)
-    out[ARTICULAR] = share / stations
-    out[ANGLE] = math.degrees(math.asin(min(1.0, abs(slope / square))))
+            m[OFFSET] = abs(offset)
+    m[ARTICULAR] = share / stations
+    m[ANGLE] = math.degrees(math.asin(min(1.0, abs(slope / square))))
 
 
-@njit(cache=True, nogil=True)
-def _march(scene, pose, start, sign, track):  # type: ignore[no-untyped-def]
+@njit(**PRIVATE)
+def _body(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
+    """Clearances and bites, on rings."""
+    diameter, length = size
+    radius = diameter / 2
+    stations = math.ceil(length / STATION_MM) + 1
+    for s in range(stations):
+        t = length * (s / (stations - 1) - 0.5)
+        at_end = s == 0 or s == stations - 1
+        for k in range(RING):
+            p, q = radius * COSINES[k], radius * SINES[k]
+            _look_up(scene, frame, t, p, q, sample)
+            _include(m, sample, 0.0)
+            if at_end and k % 2 == 0:
+                _look_up(scene, frame, t, 0.5 * p, 0.5 * q, sample)
+                _include(m, sample, 0.0)
+
+
+@njit(**PRIVATE)
+def _shell(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
+    """Bone quality, on every second point of rings halfway through the shell."""
+    diameter, length = size
+    beyond = diameter / 2 + 0.5 * scene.numbers[SHELL_DEPTH]
+    stations = math.ceil(length / STATION_MM) + 1
+    total = 0.0
+    for s in range(stations):
+        t = length * (s / (stations - 1) - 0.5)
+        for k in range(1, RING, 2):
+            _look_up(scene, frame, t, beyond * COSINES[k], beyond * SINES[k], sample)
+            total += sample[HU_FIELD]
+    m[SHELL] = total / (stations * (RING // 2))
+
+
+@njit(**PRIVATE)
+def _march(scene, frame, start, sign, sample):  # type: ignore[no-untyped-def]
     """Distance along the axis from `start` to where it leaves the solid, and the deepest bone met from 1 mm on.
 
     Infinite if it does not leave within reach.
     """
-    lattice = scene.lattice
-    sample = np.empty(DISTANCES)
     before, deepest = 0.0, FAR_MM
     for step in range(MARCH_STEPS + 1):
-        t = start + sign * step * MARCH_MM
-        look_up(lattice, pose[0] + t * pose[3], pose[1] + t * pose[4], pose[2] + t * pose[5], sample)
-        if sample[5] > 0:
+        _look_up(scene, frame, start + sign * step * MARCH_MM, 0.0, 0.0, sample)
+        depth = sample[DEPTH_FIELD]
+        if depth < 0:
             if step == 0:
                 return 0.0, deepest
-            return MARCH_MM * (step - sample[5] / (sample[5] - before)), deepest
-        before = sample[5]
-        if track and step > 0:
-            deepest = min(deepest, sample[0], sample[1])
+            return MARCH_MM * (step - depth / (depth - before)), deepest
+        before = depth
+        if step > 0:
+            deepest = min(deepest, sample[SACRUM_FIELD], sample[HIP_FIELD])
     return math.inf, deepest
 
 
-@njit(cache=True, nogil=True)
-def _access(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
-    """Follow the way in: the joint's dorsal mouth on the axis, and what the cannula meets behind it."""
-    mouth, channel = _march(scene, pose, -length / 2, -1.0, True)
-    out[MOUTH] = mouth
-    out[ACCESS_BONE] = channel
+@njit(**PRIVATE)
+def _access(scene, frame, size, m, sample, effort):  # type: ignore[no-untyped-def]
+    """Follow the way in: the joint's dorsal mouth on the axis, and what the cannula meets behind it.
+
+    Unless the `effort` is `THOROUGH`, it ends at the first ring that meets too much.
+    """
+    diameter, length = size
+    n = scene.numbers
+    mouth, channel = _march(scene, frame, -length / 2, -1.0, sample)
+    m[MOUTH] = mouth
+    m[ACCESS_BONE] = channel
     if mouth == math.inf:
-        out[ACCESS_BONE] = -FAR_MM
+        m[ACCESS_BONE] = -FAR_MM
         return
-    u, v = _across(scene, pose)
-    radius = diameter / 2 + scene.cannula_wall_mm
-    lattice = scene.lattice
-    sample = np.empty(3)
+    radius = diameter / 2 + n[CANNULA_WALL]
     for s in range(CANNULA_STATIONS):
+        if effort < THOROUGH and (m[ACCESS_BONE] + n[NIBBLE_LIMIT] < 0 or m[ACCESS_NEURAL] < n[NEURAL_LIMIT]):
+            return
         t = -length / 2 - mouth - s * CANNULA_STATION_MM
-        x, y, z = pose[0] + t * pose[3], pose[1] + t * pose[4], pose[2] + t * pose[5]
         for k in range(CANNULA_RING + 1):
-            angle, reach = 2 * math.pi * k / CANNULA_RING, radius if k < CANNULA_RING else 0.0
-            cos, sin = reach * math.cos(angle), reach * math.sin(angle)
-            dx, dy, dz = cos * u[0] + sin * v[0], cos * u[1] + sin * v[1], cos * u[2] + sin * v[2]
-            look_up(lattice, x + dx, y + dy, z + dz, sample)
-            out[ACCESS_BONE] = min(out[ACCESS_BONE], sample[0], sample[1])
-            out[ACCESS_NEURAL] = min(out[ACCESS_NEURAL], sample[2])
+            _look_up(scene, frame, t, radius * CANNULA_COSINES[k], radius * CANNULA_SINES[k], sample)
+            m[ACCESS_BONE] = min(m[ACCESS_BONE], sample[SACRUM_FIELD], sample[HIP_FIELD])
+            m[ACCESS_NEURAL] = min(m[ACCESS_NEURAL], sample[NEURAL_FIELD])
 
 
-@njit(cache=True, nogil=True)
-def _ahead(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
+@njit(**PRIVATE)
+def _ahead(scene, frame, pose, size, m, sample):  # type: ignore[no-untyped-def]
     """From the tip to the anterior margin along the path: the joint's edge, or the way out of the bones if nearer."""
+    diameter, length = size
     along, _ = _across(scene, pose)
-    leave, _ = _march(scene, pose, length / 2, 1.0, False)
-    side = diameter / 2 + RIM_SIDE_MM
-    for k in range(scene.rim.shape[0]):
-        x, y, z = scene.rim[k, 0] - pose[0], scene.rim[k, 1] - pose[1], scene.rim[k, 2] - pose[2]
+    leave, _ = _march(scene, frame, length / 2, 1.0, sample)
+    side, rim = diameter / 2 + RIM_SIDE_MM, scene.rim
+    for k in range(rim.shape[0]):
+        x, y, z = rim[k, 0] - pose[0], rim[k, 1] - pose[1], rim[k, 2] - pose[2]
         t = x * pose[3] + y * pose[4] + z * pose[5]
         if t > 0 and abs(x * along[0] + y * along[1] + z * along[2]) <= side:
             leave = min(leave, t - length / 2)
-    out[ANTERIOR] = leave
+    m[ANTERIOR] = leave
 
 
-@njit(cache=True, nogil=True)
-def _place(scene, pose, diameter, length, out):  # type: ignore[no-untyped-def]
+@njit(**PRIVATE)
+def _place(scene, pose, size, m):  # type: ignore[no-untyped-def]
     """Angles in the pelvis, heights in the slabs, and the distance to the sciatic notch: all in closed form."""
-    d = (pose[3], pose[4], pose[5])
-    lateral, posterior, cranial = _dot(scene.axes[0], d), _dot(scene.axes[1], d), _dot(scene.axes[2], d)
-    out[AXIAL] = math.degrees(math.atan2(lateral, -posterior))
-    out[TILT] = math.degrees(math.asin(max(-1.0, min(1.0, cranial))))
-    rise, height = _dot(scene.slab, d), _dot(scene.slab, pose)
-    out[HEIGHT] = height
-    out[LOWEST] = height - abs(rise) * length / 2 - diameter / 2 * math.sqrt(max(0.0, 1 - rise * rise))
-    away = (scene.notch[0] - pose[0], scene.notch[1] - pose[1], scene.notch[2] - pose[2])
-    t = _dot(away, d)
-    across = math.sqrt(max(0.0, _dot(away, away) - t * t))
-    out[NOTCH] = math.hypot(max(0.0, abs(t) - length / 2), max(0.0, across - diameter / 2))
-    if math.isnan(scene.notch[0]):
-        out[NOTCH] = math.inf
+    diameter, length = size
+    n, i, j, k = scene.numbers, pose[3], pose[4], pose[5]
+    m[AXIAL] = math.degrees(math.atan2(_dot(n, AXES, i, j, k), -_dot(n, AXES + 3, i, j, k)))
+    m[TILT] = math.degrees(math.asin(max(-1.0, min(1.0, _dot(n, AXES + 6, i, j, k)))))
+    rise, height = _dot(n, SLAB, i, j, k), _dot(n, SLAB, pose[0], pose[1], pose[2])
+    m[HEIGHT] = height
+    m[LOWEST] = height - abs(rise) * length / 2 - diameter / 2 * math.sqrt(max(0.0, 1 - rise * rise))
+    x, y, z = n[NOTCH_AT] - pose[0], n[NOTCH_AT + 1] - pose[1], n[NOTCH_AT + 2] - pose[2]
+    t = x * i + y * j + z * k
+    across = math.sqrt(max(0.0, x * x + y * y + z * z - t * t))
+    m[NOTCH] = math.hypot(max(0.0, abs(t) - length / 2), max(0.0, across - diameter / 2))
+    if math.isnan(n[NOTCH_AT]):
+        m[NOTCH] = math.inf
 
 
-@njit(cache=True, nogil=True)
-def measure(scene, pose, diameter, length):  # type: ignore[no-untyped-def]
-    """All `MEASURES` of one implant."""
-    out = np.full(len(MEASURES), FAR_MM)
-    out[SACRUM_BITE] = out[HIP_BITE] = 0.0
-    _body(scene, pose, diameter, length, out)
-    _axis(scene, pose, length, out)
-    _access(scene, pose, diameter, length, out)
-    _ahead(scene, pose, diameter, length, out)
-    _place(scene, pose, diameter, length, out)
-    return out
+@njit(**PRIVATE)
+def _slacks(n, m, out):  # type: ignore[no-untyped-def]
+    """How far each of `CONSTRAINTS` is kept, mm, negative where it is broken; gives the least."""
+    out[0] = min(m[NEURAL], m[ACCESS_NEURAL]) - n[NEURAL_LIMIT]
+    out[1] = m[VENTRAL] - n[VENTRAL_LIMIT]
+    out[2] = m[OUTER] - n[OUTER_LIMIT]
+    out[3] = m[CONTAINMENT] - n[CONTAINMENT_LIMIT]
+    out[4] = min(m[HEIGHT] - n[LEAST_THIRD], n[MOST_THIRD] - m[HEIGHT])
+    out[5] = m[LOWEST] - n[LEAST_THIRD]
+    out[6] = m[ANTERIOR] - n[MARGIN_LIMIT]
+    out[7] = m[ACCESS_BONE] + n[NIBBLE_LIMIT]
+    out[8] = DEGREE_MM * min(m[AXIAL] - n[LEAST_AXIAL], n[MOST_AXIAL] - m[AXIAL])
+    out[9] = DEGREE_MM * min(m[TILT] - n[LEAST_TILT], n[MOST_TILT] - m[TILT])
+    out[10] = m[NOTCH] - n[NOTCH_LIMIT]
+    out[11] = min(n[OFFSET_LIMIT] - m[OFFSET], DEGREE_MM * (n[ANGLE_LIMIT] - m[ANGLE]))
+    least = math.inf
+    for slack in out:
+        least = min(least, slack)
+    return least
 
 
-@njit(cache=True, nogil=True)
-def slacks(scene, m):  # type: ignore[no-untyped-def]
-    """How far each of `CONSTRAINTS` is kept, mm; negative where it is broken."""
-    limit, out = scene.limits, np.empty(len(CONSTRAINTS))
-    out[0] = min(m[NEURAL], m[ACCESS_NEURAL]) - limit[0]
-    out[1] = m[VENTRAL] - limit[1]
-    out[2] = m[OUTER] - limit[2]
-    out[3] = m[CONTAINMENT] - limit[3]
-    out[4] = min(m[HEIGHT] - scene.slab[3], scene.slab[4] - m[HEIGHT])
-    out[5] = m[LOWEST] - scene.slab[3]
-    out[6] = m[ANTERIOR] - limit[4]
-    out[7] = m[ACCESS_BONE] + limit[5]
-    out[8] = DEGREE_MM * min(m[AXIAL] - limit[6], limit[7] - m[AXIAL])
-    out[9] = DEGREE_MM * min(m[TILT] - limit[8], limit[9] - m[TILT])
-    out[10] = m[NOTCH] - limit[10]
-    out[11] = min(limit[11] - m[OFFSET], DEGREE_MM * (limit[12] - m[ANGLE]))
-    return out
+@njit(**PRIVATE)
+def _measure(scene, pose, size, m, slack, effort):  # type: ignore[no-untyped-def]
+    """Fill `m`, all `MEASURES` but that of the shell, and the slacks; gives the least slack and the implant's frame.
+
+    Unless the `effort` is `THOROUGH`, it stops at the first stage that breaks a constraint, cheapest first; what
+    was not measured then counts as kept.
+    """
+    m[:] = FAR_MM
+    m[SACRUM_BITE] = m[HIP_BITE] = m[OFFSET] = m[ANGLE] = 0.0
+    n, sample, frame = scene.numbers, np.empty(FIELD_COUNT, np.float32), _frame(scene, pose)
+    _place(scene, pose, size, m)
+    least = _slacks(n, m, slack)
+    if least < 0 and effort < THOROUGH:
+        return least, frame
+    _axis(scene, frame, size, m, sample)
+    least = _slacks(n, m, slack)
+    if least < 0 and effort < THOROUGH:
+        return least, frame
+    _ahead(scene, frame, pose, size, m, sample)
+    _access(scene, frame, size, m, sample, effort)
+    least = _slacks(n, m, slack)
+    if least < 0 and effort < THOROUGH:
+        return least, frame
+    _body(scene, frame, size, m, sample)
+    return _slacks(n, m, slack), frame
 
 
-@njit(cache=True, nogil=True)
+@njit(**PRIVATE)
 def _ramp(value, zero, one):  # type: ignore[no-untyped-def]
     return min(1.0, max(0.0, (value - zero) / (one - zero)))
 
 
-@njit(cache=True, nogil=True)
-def terms(scene, m):  # type: ignore[no-untyped-def]
-    """`TERMS` of the score, 0-1; the safe entry radius is left at 0."""
-    r, out = scene.ramps, np.zeros(len(TERMS))
-    out[0] = _ramp(min(m[NEURAL], m[VENTRAL], m[OUTER]), r[0], r[1])
-    out[1] = min(_ramp(m[ANGLE], r[2], r[3]), _ramp(m[OFFSET], r[4], r[5]))
-    out[2] = _ramp(m[ARTICULAR], r[6], r[7])
-    middle, half = 0.5 * (scene.slab[3] + scene.slab[4]), 0.5 * (scene.slab[4] - scene.slab[3])
+@njit(**PRIVATE)
+def _terms(n, m, out):  # type: ignore[no-untyped-def]
+    """`TERMS` of the score, 0-1, and their weighted sum; the safe entry radius is left at 0."""
+    r = RAMPS
+    out[0] = _ramp(min(m[NEURAL], m[VENTRAL], m[OUTER]), n[r], n[r + 1])
+    out[1] = min(_ramp(m[ANGLE], n[r + 2], n[r + 3]), _ramp(m[OFFSET], n[r + 4], n[r + 5]))
+    out[2] = _ramp(m[ARTICULAR], n[r + 6], n[r + 7])
+    middle, half = 0.5 * (n[LEAST_THIRD] + n[MOST_THIRD]), 0.5 * (n[MOST_THIRD] - n[LEAST_THIRD])
     out[3] = _ramp(abs(m[HEIGHT] - middle), half, 0.0)
-    out[4] = _ramp(abs(m[SACRUM_BITE] - m[HIP_BITE]), r[8], r[9])
-    out[5] = _ramp(m[SHELL], r[10], r[11])
-    return out
-
-
-@njit(cache=True, nogil=True)
-def score_without_radius(scene, m):  # type: ignore[no-untyped-def]
-    """Weighted sum of the terms, the safe entry radius left out."""
-    total, value = 0.0, terms(scene, m)
-    for k in range(len(value)):
-        total += value[k] * scene.weights[k]
+    out[4] = _ramp(abs(m[SACRUM_BITE] - m[HIP_BITE]), n[r + 8], n[r + 9])
+    out[5] = _ramp(m[SHELL], n[r + 10], n[r + 11])
+    out[6] = 0.0
+    total = 0.0
+    for k in range(len(out)):
+        total += out[k] * n[WEIGHTS + k]
     return total
 
 
-@njit(cache=True, nogil=True)
-def _spare(scene, m):  # type: ignore[no-untyped-def]
+@njit(**PRIVATE)
+def _sideways(slack):  # type: ignore[no-untyped-def]
+    """Least of the slacks that change with the place, not with the direction alone."""
+    least = math.inf
+    for k in range(len(slack)):
+        if k not in (AXIAL_ANGLE, CRANIAL_TILT):
+            least = min(least, slack[k])
+    return least
+
+
+@njit(**PRIVATE)
+def _spare(n, slack):  # type: ignore[no-untyped-def]
+    """Give what breaks ties in the search."""
     kept = 0.0
-    for slack in slacks(scene, m):
-        kept += _ramp(slack, 0.0, SPARE_MM)
-    return SPARE_WEIGHT * kept / len(CONSTRAINTS)
+    for k in range(len(slack)):
+        kept += _ramp(slack[k], 0.0, SPARE_MM)
+    return SPARE_WEIGHT * kept / len(slack) + TIGHT_WEIGHT * _ramp(_sideways(slack), 0.0, n[RADIUS_ZERO])
 
 
-@njit(cache=True, nogil=True)
-def least_slack(scene, pose, diameter, length, m):  # type: ignore[no-untyped-def]
-    """Slack in mm of the tightest constraint, and `m` filled; stops at the first that is broken, cheapest first.
-
-    Where all are kept, the limits of the direction do not count: they do not change with the place.
-    """
-    m[:] = FAR_MM
-    m[SACRUM_BITE] = m[HIP_BITE] = m[OFFSET] = m[ANGLE] = 0.0
-    _place(scene, pose, diameter, length, m)
-    slack = _least(slacks(scene, m))
-    if slack < 0:
-        return slack
-    _axis(scene, pose, length, m)
-    _ahead(scene, pose, diameter, length, m)
-    slack = _least(slacks(scene, m))
-    if slack < 0:
-        return slack
-    _access(scene, pose, diameter, length, m)
-    slack = _least(slacks(scene, m))
-    if slack < 0:
-        return slack
-    _body(scene, pose, diameter, length, m)
-    left = slacks(scene, m)
-    slack = _least(left)
-    if slack >= 0:
-        left[AXIAL_ANGLE] = left[CRANIAL_TILT] = math.inf
-        slack = _least(left)
-    return slack
-
-
-@njit(cache=True, nogil=True)
-def safe_radius(scene, pose, diameter, length, enough, first):  # type: ignore[no-untyped-def]
+@njit(**PRIVATE)
+def _safe_radius(scene, pose, size, tightest, enough, first):  # type: ignore[no-untyped-def]
     """How far the implant may move sideways, in any of `RADIUS_DIRECTIONS`, with every constraint kept; which binds.
 
-    No slack in mm shrinks faster than the implant moves, so each direction is followed in steps of the slack left.
-    At most the radius for which the score is 1. Stops, with what it has, once it is no more than `enough`: begin with
-    the direction `first` that is likely to bind.
+    No slack in mm shrinks faster than the implant moves, so each direction is followed in steps of the slack left,
+    from the `tightest` of the pose itself. At most the radius for which the score is 1. Stops, with what it has, once
+    it is no more than `enough`: begin with the direction `first` that is likely to bind.
     """
     u, v = _across(scene, pose)
-    m = np.empty(len(MEASURES))
-    moved, tightest = pose.copy(), least_slack(scene, pose, diameter, length, m)
-    least, binding = scene.limits[14] if tightest >= 0 else 0.0, first
+    m, left, moved = np.empty(len(MEASURES)), np.empty(len(CONSTRAINTS)), pose.copy()
+    least, binding = scene.numbers[RADIUS_ONE], first
     for turn in range(RADIUS_DIRECTIONS):
         k = (first + turn) % RADIUS_DIRECTIONS
-        angle = 2 * math.pi * k / RADIUS_DIRECTIONS
-        cos, sin = math.cos(angle), math.sin(angle)
         radius, slack = 0.0, tightest
         while radius < least and least > enough:
             ahead = radius + max(slack, RADIUS_STEP_MM)
             for axis in range(3):
-                moved[axis] = pose[axis] + ahead * (cos * u[axis] + sin * v[axis])
-            slack = least_slack(scene, moved, diameter, length, m)
-            if slack < 0:
+                moved[axis] = pose[axis] + ahead * (RADIUS_COSINES[k] * u[axis] + RADIUS_SINES[k] * v[axis])
+            broken, _ = _measure(scene, moved, size, m, left, HASTY)
+            slack = _sideways(left)
+            if broken < 0:
                 least, binding = radius, k
             radius = ahead
     return least, binding
 
 
-@njit(cache=True, nogil=True)
-def evaluate(scene, pose, size, beat, way):  # type: ignore[no-untyped-def]
+@njit(**PRIVATE)
+def _evaluate(scene, pose, size, beat, way):  # type: ignore[no-untyped-def]
     """Score, and a trace of the slack, of a pose that keeps every constraint; else the slack, which is negative.
 
     Whatever cannot be more than `beat` is not worked out: some value not above it is returned. The safe entry radius
-    counts if `way`, the direction to begin with, is not negative; the direction that binds is returned.
+    is measured if `way`, the direction to begin with, is not negative, and the direction that binds is returned;
+    else the least slack stands in for the radius, which is no less.
     """
-    diameter, length = size
-    m = np.full(len(MEASURES), FAR_MM)
-    if beat >= 0:
-        slack = least_slack(scene, pose, diameter, length, m)
-    else:
-        m = measure(scene, pose, diameter, length)
-        slack = _least(slacks(scene, m))
-    if slack < 0:
-        return slack, way
-    value, weight = score_without_radius(scene, m) + _spare(scene, m), scene.weights[-1]
-    if way < 0 or value + weight <= beat:
-        return value, way
-    zero, one = scene.limits[13], scene.limits[14]
+    n, m = scene.numbers, np.empty(len(MEASURES))
+    slack, each, sample = np.empty(len(CONSTRAINTS)), np.empty(len(TERMS)), np.empty(FIELD_COUNT, np.float32)
+    least, frame = _measure(scene, pose, size, m, slack, HASTY if beat >= 0 else THOROUGH)
+    if least < 0:
+        return least, way
+    m[SHELL] = n[RAMPS + 11]
+    tightest, weight, zero, one = _sideways(slack), n[WEIGHTS + 6], n[RADIUS_ZERO], n[RADIUS_ONE]
+    hoped = weight if way >= 0 else weight * _ramp(tightest, zero, one)
+    spare = _spare(n, slack)
+    if _terms(n, m, each) + spare + hoped <= beat:
+        return beat, way
+    _shell(scene, frame, size, m, sample)
+    value = _terms(n, m, each) + spare
+    if way < 0 or value + hoped <= beat:
+        return value + hoped, way
     enough = zero + (beat - value) / weight * (one - zero) if beat > value else 0.0
-    radius, way = safe_radius(scene, pose, diameter, length, enough, way)
+    radius, way = _safe_radius(scene, pose, size, tightest, enough, way)
     return value + weight * _ramp(radius, zero, one), way
 
 
-@njit(cache=True, nogil=True)
-def evaluate_all(scene, poses, diameter, length):  # type: ignore[no-untyped-def]
-    """`evaluate` each of ``(n, 6)`` poses without the radius, and count how many break each constraint.
+@njit(**PUBLIC)
+def assess(scene, pose, size):  # type: ignore[no-untyped-def]
+    """`MEASURES`, slacks of `CONSTRAINTS` and `TERMS` of one implant, with the safe entry radius and its term."""
+    n, m = scene.numbers, np.empty(len(MEASURES))
+    slack, each, sample = np.empty(len(CONSTRAINTS)), np.empty(len(TERMS)), np.empty(FIELD_COUNT, np.float32)
+    least, frame = _measure(scene, pose, size, m, slack, THOROUGH)
+    _shell(scene, frame, size, m, sample)
+    _terms(n, m, each)
+    radius = 0.0
+    if least >= 0:
+        radius, _ = _safe_radius(scene, pose, size, _sideways(slack), 0.0, np.int64(0))
+    each[len(TERMS) - 1] = _ramp(radius, n[RADIUS_ZERO], n[RADIUS_ONE])
+    return m, slack, each, radius
 
-    A pose that breaks one in closed form (angles, heights, notch) is not measured further.
+
+@njit(**PUBLIC)
+def evaluate_all(scene, poses, diameters, lengths):  # type: ignore[no-untyped-def]
+    """Value of each of ``(n, 6)`` poses with every size, and how many break each constraint.
+
+    Sizes ascend. Where a size breaks a constraint, a larger one is taken to break it by as much: it is no less in the
+    way. The slack stands in for the safe entry radius.
     """
-    values, broken = np.empty(len(poses)), np.zeros(len(CONSTRAINTS), np.int64)
-    m = np.empty(len(MEASURES))
+    values = np.empty((len(poses), len(diameters), len(lengths)))
+    broken = np.zeros(len(CONSTRAINTS), np.int64)
+    which = np.zeros((len(diameters), len(lengths)), np.int64)
+    m, slack = np.empty(len(MEASURES)), np.empty(len(CONSTRAINTS))
+    each, sample, n = np.empty(len(TERMS)), np.empty(FIELD_COUNT, np.float32), scene.numbers
     for k in range(len(poses)):
-        m[:] = FAR_MM
-        m[OFFSET] = m[ANGLE] = 0.0
-        _place(scene, poses[k], diameter, length, m)
-        slack = slacks(scene, m)
-        if _least(slack) >= 0:
-            m = measure(scene, poses[k], diameter, length)
-            slack = slacks(scene, m)
-        values[k] = _least(slack)
-        for c in range(len(slack)):
-            broken[c] += slack[c] < 0
-        if values[k] >= 0:
-            values[k] = score_without_radius(scene, m) + _spare(scene, m)
+        for a in range(len(diameters)):
+            for b in range(len(lengths)):
+                if a > 0 and values[k, a - 1, b] < 0:
+                    values[k, a, b], which[a, b] = values[k, a - 1, b], which[a - 1, b]
+                elif b > 0 and values[k, a, b - 1] < 0:
+                    values[k, a, b], which[a, b] = values[k, a, b - 1], which[a, b - 1]
+                else:
+                    least, frame = _measure(scene, poses[k], (diameters[a], lengths[b]), m, slack, HASTY)
+                    which[a, b] = 0
+                    for c in range(len(slack)):
+                        which[a, b] |= np.int64(slack[c] < 0) << c
+                    if least >= 0:
+                        _shell(scene, frame, (diameters[a], lengths[b]), m, sample)
+                        least = _terms(n, m, each) + _spare(n, slack)
+                        least += n[WEIGHTS + 6] * _ramp(_sideways(slack), n[RADIUS_ZERO], n[RADIUS_ONE])
+                    values[k, a, b] = least
+                for c in range(len(slack)):
+                    broken[c] += (which[a, b] >> c) & 1
     return values, broken
 
 
-@njit(cache=True, nogil=True)
-def only_broken(scene, poses, diameter, length):  # type: ignore[no-untyped-def]
+@njit(**PUBLIC)
+def only_broken(scene, poses, size):  # type: ignore[no-untyped-def]
     """Count, for each constraint, the poses that break it and no other, and find the best slack among them."""
     alone, best = np.zeros(len(CONSTRAINTS), np.int64), np.full(len(CONSTRAINTS), -math.inf)
+    m, slack = np.empty(len(MEASURES)), np.empty(len(CONSTRAINTS))
     for k in range(len(poses)):
-        slack = slacks(scene, measure(scene, poses[k], diameter, length))
+        _measure(scene, poses[k], size, m, slack, THOROUGH)
         broken, last = 0, 0
         for c in range(len(slack)):
             if slack[c] < 0:
@@ -633,73 +707,72 @@ def only_broken(scene, poses, diameter, length):  # type: ignore[no-untyped-def]
     return alone, best
 
 
-@njit(cache=True, nogil=True)
-def are_distinct(pose, other, distinct_mm, distinct_deg):  # type: ignore[no-untyped-def]
-    """Whether two poses differ by enough: centres apart, or axes turned."""
-    away = (pose[0] - other[0], pose[1] - other[1], pose[2] - other[2])
-    if _dot(away, away) >= distinct_mm * distinct_mm:
-        return True
-    return math.degrees(math.acos(min(1.0, _dot(pose[3:6], other[3:6])))) >= distinct_deg
-
-
-@njit(cache=True, nogil=True)
+@njit(**PUBLIC)
 def is_new(pose, taken, distinct_mm, distinct_deg):  # type: ignore[no-untyped-def]
-    """Whether a pose is distinct from all of ``(n, 6)`` poses."""
-    for k in range(len(taken)):  # noqa: SIM110 (numba knows no all())
-        if not are_distinct(pose, taken[k], distinct_mm, distinct_deg):
+    """Whether a pose is distinct from all of ``(n, 6)`` poses: centres apart, or axes turned."""
+    for k in range(len(taken)):
+        square, turned = 0.0, 0.0
+        for axis in range(3):
+            square += (pose[axis] - taken[k, axis]) ** 2
+            turned += pose[3 + axis] * taken[k, 3 + axis]
+        if square < distinct_mm * distinct_mm and math.degrees(math.acos(min(1.0, turned))) < distinct_deg:
             return False
     return True
 
 
-@njit(cache=True, nogil=True)
-def _moved(scene, pose, move, step_mm):  # type: ignore[no-untyped-def]
+@njit(**PRIVATE)
+def _move(scene, pose, move, step_mm, out):  # type: ignore[no-untyped-def]
     """Pose after a move: three shifts (axis, along the joint, out of it) and two turns (in the joint, out of it)."""
-    along, n = _across(scene, pose)
+    along, across = _across(scene, pose)
     turn = math.tan(math.radians(STEP_DEG_PER_MM * step_mm))
-    out = np.empty(6)
+    square = 0.0
     for k in range(3):
-        out[k] = pose[k] + step_mm * (move[0] * pose[3 + k] + move[1] * along[k] + move[2] * n[k])
-        out[3 + k] = pose[3 + k] + turn * (move[3] * along[k] + move[4] * n[k])
-    length = math.sqrt(_dot(out[3:6], out[3:6]))
+        out[k] = pose[k] + step_mm * (move[0] * pose[3 + k] + move[1] * along[k] + move[2] * across[k])
+        out[3 + k] = pose[3 + k] + turn * (move[3] * along[k] + move[4] * across[k])
+        square += out[3 + k] * out[3 + k]
+    length = math.sqrt(square)
     for k in range(3, 6):
         out[k] /= length
-    return out
 
 
-@njit(cache=True, nogil=True)
+@njit(**PUBLIC)
 def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyped-def]
     """Pattern search: every move that leads up is made, and repeated; the step is cut when none does.
 
     Stays distinct from the poses `taken`. To polish is to start with small steps and to score the safe entry radius.
     """
-    pose = start.copy()
-    best, way = evaluate(scene, pose, size, -1.0, 0 if polish else -1)
-    step = POLISH_STEP_MM if polish else FIRST_STEP_MM
-    while step >= LAST_STEP_MM:
+    pose, trial = start.copy(), start.copy()
+    best, way = _evaluate(scene, pose, size, -1.0, 0 if polish else -1)
+    step, last = (POLISH_STEP_MM, LAST_POLISH_MM) if polish else (FIRST_STEP_MM, LAST_STEP_MM)
+    while step >= last:
         before = best
         for k in range(2 * len(MOVES)):
             sign = 1.0 - 2.0 * (k % 2)
             while True:
-                trial = _moved(scene, pose, MOVES[k // 2], sign * step)
+                _move(scene, pose, MOVES[k // 2], sign * step, trial)
                 if not is_new(trial, taken, distinct[0], distinct[1]):
                     break
-                value, way = evaluate(scene, trial, size, best, way)
+                value, way = _evaluate(scene, trial, size, best, way)
                 if value <= best + LEAST_GAIN:
                     break
-                pose, best = trial, value
+                pose, trial, best = trial, pose, value
         if best <= before + LEAST_GAIN:
             step *= STEP_CUT
     return pose, best
 
 
-@njit(cache=True, nogil=True)
+@njit(**PUBLIC)
 def breached(scene, poses, size, floors):  # type: ignore[no-untyped-def]
     """Share of ``(n, 6)`` poses of which one of `BREACH` is below its floor; at a floor of 0, touches."""
-    breached = 0
+    count, m, sample = 0, np.empty(len(MEASURES)), np.empty(FIELD_COUNT, np.float32)
     for k in range(len(poses)):
-        m = measure(scene, poses[k], size[0], size[1])
+        m[:] = FAR_MM
+        frame = _frame(scene, poses[k])
+        _axis(scene, frame, size, m, sample)
+        _ahead(scene, frame, poses[k], size, m, sample)
+        _body(scene, frame, size, m, sample)
         for b in range(len(BREACH)):
             if m[BREACH[b]] < floors[b] or (b > 0 and m[BREACH[b]] <= floors[b]):
-                breached += 1
+                count += 1
                 break
-    return breached / len(poses)
+    return count / len(poses)

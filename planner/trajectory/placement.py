@@ -57,8 +57,9 @@ def _normal_points(log2_samples: int) -> Array:
 def _placed(scene: Scene, pose: Array, length: float, model: PlacementModel, normal: Array) -> Array:
     """Poses ``(n, 6)`` that placements end in; errors are laid out in the pelvis's axes, so that they turn with it."""
     direction = pose[3:]
-    tip = pose[:3] + 0.5 * length * direction + normal[:, :3] @ scene.axes * (model.mean_mm / MAXWELL_MEAN)
-    u = np.cross(direction, scene.facing)
+    axes = scene.part("axes").reshape(3, 3)
+    tip = pose[:3] + 0.5 * length * direction + normal[:, :3] @ axes * (model.mean_mm / MAXWELL_MEAN)
+    u = np.cross(direction, scene.part("facing"))
     u /= np.linalg.norm(u)
     across = np.stack([u, np.cross(direction, u)])
     turned = direction + np.tan(normal[:, 3:] * math.radians(model.mean_deg / RAYLEIGH_MEAN)) @ across

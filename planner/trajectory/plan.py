@@ -22,17 +22,14 @@ from planner.trajectory.kernel import (
     MEASURES,
     TERMS,
     Scene,
-    measure,
+    assess,
     only_broken,
-    safe_radius,
-    slacks,
-    terms,
 )
 from planner.trajectory.model import Candidate, Clearance, PlacementError, SidePlan
 from planner.trajectory.placement import breach_probability
 from planner.trajectory.region import Region, make_region
 from planner.trajectory.scene import make_scene, with_guard
-from planner.trajectory.search import Found, Trials, first_poses, next_best, try_all
+from planner.trajectory.search import Climber, Found, Trials, first_poses, next_best, try_all
 from planner.volume import Volume
 
 __all__ = ["plan_side"]
@@ -141,7 +138,7 @@ def _unverified(keepouts: Keepouts, task: Task) -> str:
     missing = keepouts.missing(task.side)
     if missing:
         reasons.append(f"Foramina that should be there were not found: {', '.join(missing)}.")
-    if np.isnan(task.scene.notch).any():
+    if np.isnan(task.scene.part("notch")).any():
         reasons.append("The greater sciatic notch is not known, so its clearance is not checked.")
     return " ".join(reasons)
 
@@ -149,11 +146,12 @@ def _unverified(keepouts: Keepouts, task: Task) -> str:
 def _propose(task: Task, guarded: Scene, trials: Trials) -> tuple[tuple[Candidate, ...], Found | None]:
     """Candidates, best first, and the nearest miss if there is none."""
     search, score = task.config.search, task.config.score
+    climber = Climber(guarded, search, score.size_tolerance)
     taken, misses = np.zeros((0, 6)), 0
     candidates: list[Candidate] = []
     best_failure = None
     while len(candidates) < search.candidates and misses < ALLOWED_MISSES:
-        found = next_best(guarded, trials, taken, search, score.size_tolerance)
+        found = next_best(climber, trials, taken)
         if found is None or found.value < 0:
             best_failure = best_failure or found
             break
@@ -173,7 +171,8 @@ def _candidate(task: Task, found: Found) -> Candidate | None:
     scene, config, frame = task.scene, task.config, task.bones.frame
     direction = found.pose[3:]
     implant = _cylinder(found)
-    m = dict(zip(MEASURES, measure(scene, found.pose, diameter, length).tolist(), strict=True))
+    measures, slack, terms, radius = assess(scene, found.pose, found.size)
+    m = dict(zip(MEASURES, measures.tolist(), strict=True))
     mouth = implant.entry_lps - m["mouth"] * direction
     skin = skin_entry(task.volume, mouth, -direction)
     clearances = _clearances(task, implant, mouth, skin, m)
@@ -181,8 +180,7 @@ def _candidate(task: Task, found: Found) -> Candidate | None:
     if not _keeps(clearances, breach, config):
         return None
     least = min(clearances[name].mm for name in HAZARDS if name in clearances)
-    radius = float(safe_radius(scene, found.pose, diameter, length, 0.0, 0)[0])
-    values = _terms(task, found, radius)
+    values = dict(zip(TERMS, terms.tolist(), strict=True))
     axial, tilt = insertion_angles(direction, frame, task.side)
     return Candidate(
         grade="green" if least >= config.score.green_mm else "amber",
@@ -205,7 +203,7 @@ def _candidate(task: Task, found: Found) -> Candidate | None:
         breach=breach,
         safe_entry_radius_mm=radius,
         hu_shell_mean=m["hu_shell"],
-        binding=CONSTRAINTS[int(slacks(scene, measure(scene, found.pose, diameter, length)).argmin())],
+        binding=CONSTRAINTS[int(slack.argmin())],
     )
 
 
@@ -228,8 +226,9 @@ def _clearances(
         "ventral_cortex": clearance_to(implant, structures["ventral_cortex"]),
         "outer_iliac_cortex": clearance_to(implant, structures["outer_iliac_cortex"]),
     }
-    if np.isfinite(task.scene.notch).all():
-        found["sciatic_notch"] = clearance_to_point(implant, task.scene.notch)
+    notch = task.scene.part("notch")
+    if np.isfinite(notch).all():
+        found["sciatic_notch"] = clearance_to_point(implant, notch)
     if np.isfinite(m["anterior_margin"]):
         ahead = m["anterior_margin"]
         half = task.region.structures["neural"].half_diagonal_mm
@@ -257,13 +256,6 @@ def _keeps(clearances: Mapping[str, Clearance], breach: PlacementError, config: 
     return bool(getattr(breach, c.breach_rejects) <= c.breach_probability)
 
 
-def _terms(task: Task, found: Found, radius: float) -> dict[str, float]:
-    values = terms(task.scene, measure(task.scene, found.pose, *found.size))
-    ramp = task.config.score.entry_radius_mm
-    values[-1] = np.clip((radius - ramp.zero) / (ramp.one - ramp.zero), 0, 1)
-    return dict(zip(TERMS, values.tolist(), strict=True))
-
-
 def _no_path(task: Task, guarded: Scene, trials: Trials, found: Found | None) -> str:
     """Say which constraint binds: the one that alone stops the most trials; and how near they come to keeping it."""
     if found is None:
@@ -272,7 +264,7 @@ def _no_path(task: Task, guarded: Scene, trials: Trials, found: Found | None) ->
         return "No safe path: every path that the search kept failed the exact check or the breach limit."
     alone, slack = np.zeros(len(CONSTRAINTS), np.int64), np.full(len(CONSTRAINTS), -np.inf)
     for size in trials.values:
-        count, best = only_broken(guarded, trials.poses, *size)
+        count, best = only_broken(guarded, trials.poses, size)
         alone, slack = alone + count, np.maximum(slack, best)
     binding = int(alone.argmax())
     if not alone[binding]:
@@ -286,7 +278,7 @@ def _no_path(task: Task, guarded: Scene, trials: Trials, found: Found | None) ->
 
 def _nearest(task: Task, guarded: Scene, found: Found) -> str:
     """Describe the path that breaks its constraints by the least."""
-    slack = slacks(guarded, measure(guarded, found.pose, *found.size))
+    _, slack, _, _ = assess(guarded, found.pose, found.size)
     broken = ", ".join(f"{CONSTRAINTS[k]} by {-slack[k]:.1f} mm" for k in np.flatnonzero(slack < 0))
     neural = clearance_to(_cylinder(found), task.region.structures["neural"])
     reached = "" if neural is None else f" Its clearance to neural structures is {neural.mm:.1f} mm."

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
@@ -21,28 +20,28 @@ from planner.keepout.model import Keepouts
 from planner.labels import Label, Side
 from planner.segmentation.model import Bones, PelvicFrame
 from planner.trajectory.config import Constraints
+from planner.trajectory.distance import distance_within
 from planner.volume import Volume
 
-__all__ = ["DISTANCES", "FIELDS", "REACH_MM", "Region", "Structure", "make_region"]
+__all__ = ["FIELDS", "REACH_MM", "SOLID_REACH_MM", "Region", "Structure", "make_region"]
 
-FIELDS = ("sacrum", "hip", "neural", "ventral_cortex", "outer_iliac_cortex", "solid", "articular", "hu")
-"""Last axis of `Region.fields`. Millimetres but for ``articular`` (share, 0-1) and ``hu``; ``sacrum``, ``hip`` and
-``solid`` are signed, negative inside."""
+FIELDS = ("sacrum", "hip", "neural", "ventral_cortex", "outer_iliac_cortex", "depth", "articular", "hu")
+"""Last axis of `Region.fields`. Millimetres but for ``articular`` (share, 0-1) and ``hu``; ``sacrum`` and ``hip`` are
+signed, negative inside; ``depth`` is that inside the bones and the joint between them, negative outside. So the least
+of each over an implant's points is what counts."""
 
-DISTANCES = 6
-"""The first of `FIELDS`, which are distances."""
+REACH_MM = 12.0
+"""Fields are cut off here: over every distance that a constraint or a score may ask for."""
 
-REACH_MM = 15.0
-"""Fields are cut off here: well over every distance that a constraint or a score asks for."""
+SOLID_REACH_MM = 8.0
+"""The depth is cut off here, so that of most voxels nothing is worked out."""
 
-MARGIN_MM = 36.0
-"""Region round the joint's middle third: `REACH_MM` and the farthest that an implant of 30 mm sticks out."""
+MARGIN_MM, SHIFT_MM = 30.0, 14.0
+"""Region round the joint's middle third, moved to posterior: no implant comes past the joint's anterior margin, and a
+cannula 10 mm and more behind its middle runs 30 mm on. To the sides and up, an implant of 30 mm and `REACH_MM`."""
 
 NEURAL_MARGIN_MM = 60.0
 """Keep-outs this far round the joint are measured to: the canal lies within."""
-
-ACCESS_MM = 30.0
-"""Region further to posterior, where bone can lie in the way: the iliac spine overhangs the joint's mouth by less."""
 
 VENTRAL_FACING = 0.3
 """Cosine: the sacrum's outer wall is ventral where its normal points this much to anterior; the pelvic face of a
@@ -109,26 +108,25 @@ def make_region(volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, 
     box = _box(bones.labels.grid, joint, bones.frame)
     grid = bones.labels.grid.crop(box)
     labels = bones.labels.values[box]
-    neural = keepouts.mask.values[box] > 0
     sacrum = signed_distance(labels == Label.SACRUM, grid)
     hip = signed_distance(labels == joint.side.hip, grid)
+    neural = distance_to(keepouts.mask.values[box] > 0, grid)
     solid = _solid(np.minimum(sacrum, hip), grid, constraints.closing_mm)
-    neural_mm = distance_to(neural, grid)
-    ventral, outer = _walls(solid, (sacrum, hip, neural_mm), grid, bones.frame, joint.side)
+    ventral, outer = _walls(solid, (sacrum, hip, neural), grid, bones.frame, joint.side)
+    fields = np.empty((*grid.shape_zyx, len(FIELDS)), np.float32)
     layers: tuple[NDArray[Any], ...] = (
         sacrum,
         hip,
-        neural_mm,
+        neural,
         distance_to(ventral, grid),
         distance_to(outer, grid),
-        solid,
+        -solid,
         _articular(joint, grid),
         volume.hu[box],
     )
-    fields = np.empty((*grid.shape_zyx, len(FIELDS)), np.float32)
-    for number, layer in enumerate(layers):
-        fields[..., number] = layer
-    np.clip(fields[..., :DISTANCES], -REACH_MM, REACH_MM, out=fields[..., :DISTANCES])
+    for z in range(len(fields)):  # plane by plane: what is written stays in the cache
+        for number, layer in enumerate(layers):
+            fields[z, ..., number] = layer[z]
     structures = {
         "neural": _neural_structure(keepouts, joint),
         "ventral_cortex": structure_of(ventral, grid),
@@ -146,82 +144,106 @@ def _neural_structure(keepouts: Keepouts, joint: Joint) -> Structure:
 
 def _box(grid: Grid, joint: Joint, frame: PelvicFrame) -> tuple[slice, slice, slice]:
     middle = joint.vertices_lps[joint.third == Third.MIDDLE]
-    return grid.box_around(np.vstack([middle, middle + ACCESS_MM * frame.posterior_lps]), MARGIN_MM)
+    return grid.box_around(middle + SHIFT_MM * frame.posterior_lps, MARGIN_MM)
 
 
 def structure_of(mask: Mask, grid: Grid) -> Structure:
     """Voxels of `mask` as points."""
     spacing = grid.spacing_zyx_mm
-    return Structure(grid.to_lps(np.argwhere(mask)), 0.5 * float(spacing.mean()), 0.5 * float(np.linalg.norm(spacing)))
-
-
-def _centre_distance(mask: Mask, grid: Grid) -> Field:
-    """Distance of each voxel's centre to the nearest centre in `mask`; infinite if there is none."""
-    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    distance: Field = edt.edt(np.ascontiguousarray(~mask), anisotropy=spacing, black_border=False, parallel=1)
-    return distance
+    index = np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), axis=1)
+    return Structure(grid.to_lps(index), 0.5 * float(spacing.mean()), 0.5 * float(np.linalg.norm(spacing)))
 
 
 def distance_to(mask: Mask, grid: Grid) -> Field:
-    """Distance to the face of `mask`, mm; not negative, `REACH_MM` if it is empty."""
+    """Distance to the face of `mask`, mm; not negative, `REACH_MM` at most and if it is empty."""
     if not mask.any():
         return np.full(mask.shape, REACH_MM, np.float32)
-    half = np.float32(0.5 * grid.spacing_zyx_mm.mean())
-    distance: Field = np.maximum(_centre_distance(mask, grid) - half, 0).astype(np.float32)
-    return distance
+    distance = distance_within(mask, grid.spacing_zyx_mm, REACH_MM + _half(grid))
+    distance -= np.float32(_half(grid))
+    return np.maximum(distance, 0, out=distance)
 
 
-def signed_distance(mask: Mask, grid: Grid) -> Field:
-    """Distance to the face of `mask`, mm, negative inside; plus or minus `REACH_MM` if empty or full."""
+def signed_distance(mask: Mask, grid: Grid, reach_mm: float = REACH_MM) -> Field:
+    """Distance to the face of `mask`, mm, negative inside; plus or minus `reach_mm` if empty or full."""
     if mask.all() or not mask.any():
-        return np.full(mask.shape, -REACH_MM if mask.all() else REACH_MM, np.float32)
-    half = np.float32(0.5 * grid.spacing_zyx_mm.mean())
-    outside, inside = _centre_distance(mask, grid), _centre_distance(~mask, grid)
-    distance: Field = np.where(mask, half - inside, outside - half).astype(np.float32)
+        return np.full(mask.shape, -reach_mm if mask.all() else reach_mm, np.float32)
+    reach_mm += _half(grid)
+    distance = distance_within(mask, grid.spacing_zyx_mm, reach_mm)
+    distance -= distance_within(~mask, grid.spacing_zyx_mm, reach_mm)  # one of the two is 0
+    distance += np.where(mask, np.float32(_half(grid)), np.float32(-_half(grid)))
     return distance
+
+
+def _half(grid: Grid) -> float:
+    return 0.5 * float(grid.spacing_zyx_mm.mean())
 
 
 def _solid(bone: Field, grid: Grid, radius_mm: float) -> Field:
     """Signed distance to the closing of the bones by a ball: the joint between them counts as solid."""
-    half = 0.5 * float(grid.spacing_zyx_mm.mean())
-    depth = _centre_distance(bone > radius_mm, grid) - half  # into the dilated bones
-    return signed_distance(depth >= radius_mm, grid)
+    depth = distance_within(bone > radius_mm, grid.spacing_zyx_mm, radius_mm + 2 * _half(grid))  # in the dilated bones
+    return signed_distance(depth >= radius_mm + _half(grid), grid, SOLID_REACH_MM)
 
 
 def _walls(
     solid: Field, distances: tuple[Field, Field, Field], grid: Grid, frame: PelvicFrame, side: Side
 ) -> tuple[Mask, Mask]:
     """Voxels just outside the ventral wall of the sacrum, and just outside the gluteal wall of the ilium."""
-    sacrum, hip, neural = distances
     inside = solid <= 0
-    wall = ndi.binary_dilation(inside) & ~inside & (neural > WALL_NOT_NEURAL_MM)
+    wall = np.flatnonzero(_beside(inside) & ~inside)
+    sacrum, hip, neural = (distance.ravel()[wall] for distance in distances)
     normals = _normals(solid, wall, grid)
-    ventral, outer = np.zeros_like(wall), np.zeros_like(wall)
-    ventral[wall] = (normals @ -frame.posterior_lps > VENTRAL_FACING) & (sacrum < hip)[wall]
+    ventral = (normals @ -frame.posterior_lps > VENTRAL_FACING) & (sacrum < hip)
     lateral = normals @ (side.lateral_x * frame.left_lps) > GLUTEAL_FACING
-    outer[wall] = lateral & (hip < sacrum)[wall] & (sacrum[wall] > GLUTEAL_FROM_SACRUM_MM)
-    return ventral, outer
+    outer = lateral & (hip < sacrum) & (sacrum > GLUTEAL_FROM_SACRUM_MM)
+    not_neural = neural > WALL_NOT_NEURAL_MM
+    return _mask_of(wall[ventral & not_neural], grid), _mask_of(wall[outer & not_neural], grid)
 
 
-def _normals(solid: Field, where: Mask, grid: Grid) -> Points:
-    """Outward unit normals (n, 3) in LPS of a distance field at the voxels of `where`."""
+def _beside(mask: Mask) -> Mask:
+    """Voxels that share a face with one of `mask`."""
+    out = np.zeros_like(mask)
+    out[1:] |= mask[:-1]
+    out[:-1] |= mask[1:]
+    out[:, 1:] |= mask[:, :-1]
+    out[:, :-1] |= mask[:, 1:]
+    out[:, :, 1:] |= mask[:, :, :-1]
+    out[:, :, :-1] |= mask[:, :, 1:]
+    return out
+
+
+def _mask_of(places: NDArray[np.intp], grid: Grid) -> Mask:
+    mask = np.zeros(grid.shape_zyx, bool)
+    mask.ravel()[places] = True
+    return mask
+
+
+def _normals(solid: Field, places: NDArray[np.intp], grid: Grid) -> Points:
+    """Outward unit normals (n, 3) in LPS of a distance field at some voxels, by central differences."""
     sigma = WALL_SMOOTHING_MM / grid.spacing_zyx_mm
     smooth = ndi.gaussian_filter(solid, sigma, mode="nearest", truncate=3.0)
-    spacing = [float(s) for s in grid.spacing_zyx_mm]
-    slopes = np.stack([np.gradient(smooth, step, axis=axis)[where] for axis, step in enumerate(spacing)], axis=1)
-    normals = slopes.astype(np.float64) @ grid.directions_lps
+    index = np.array(np.unravel_index(places, grid.shape_zyx))
+    slopes = np.empty((len(places), 3))
+    for axis, size in enumerate(grid.shape_zyx):
+        ahead, behind = index.copy(), index.copy()
+        ahead[axis], behind[axis] = np.minimum(index[axis] + 1, size - 1), np.maximum(index[axis] - 1, 0)
+        rise = smooth[tuple(ahead)] - smooth[tuple(behind)]
+        slopes[:, axis] = rise / ((ahead[axis] - behind[axis]) * grid.spacing_zyx_mm[axis])
+    normals = slopes @ grid.directions_lps
     unit: Points = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     return unit
 
 
 def _articular(joint: Joint, grid: Grid) -> Field:
-    """1 where the nearest part of the mid-surface is articular and near, else 0."""
+    """1 where the nearest part of the mid-surface is articular and near, else 0; on a grid of every second voxel."""
+    coarse = grid.resampled(2 * grid.spacing_zyx_mm)
     near, far = (
-        distance_to(_splat(joint.vertices_lps[joint.zone == zone], grid), grid)
+        distance_within(_splat(joint.vertices_lps[joint.zone == zone], coarse), coarse.spacing_zyx_mm, REACH_MM)
         for zone in (Zone.ARTICULAR, Zone.LIGAMENTOUS)
     )
-    share: Field = ((near <= far) & (near <= ARTICULAR_REACH_MM)).astype(np.float32)
-    return share
+    share = ((near <= far) & (near <= ARTICULAR_REACH_MM)).astype(np.float32)
+    z, y, x = (np.arange(size) // 2 for size in grid.shape_zyx)
+    whole: Field = share[np.ix_(z, y, x)]
+    return whole
 
 
 def _splat(points_lps: Points, grid: Grid) -> Mask:

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from planner.joint.model import Joint, Third
 from planner.segmentation.model import Bones
 from planner.trajectory.config import Constraints, Score, TrajectoryConfig
-from planner.trajectory.kernel import TERMS, Lattice, Scene
+from planner.trajectory.kernel import LIMITS, PARTS, RAMPS, TERMS, Scene
 from planner.trajectory.region import Region
 
 __all__ = ["joint_normals", "make_scene", "outer_edge", "with_guard"]
@@ -23,29 +23,28 @@ Points = NDArray[np.float64]
 def make_scene(region: Region, bones: Bones, joint: Joint, config: TrajectoryConfig) -> Scene:
     """Gather what a pose is held against, with the exact limits (no guard)."""
     frame, thirds = bones.frame, joint.thirds
-    normals = joint_normals(joint)[joint.third == Third.MIDDLE]
-    return Scene(
-        lattice=Lattice(
-            region.fields.reshape(-1),
-            region.grid.shape_zyx,
-            tuple(np.linalg.inv(region.grid.lps_from_zyx)[:3].ravel().tolist()),
-        ),
-        axes=np.stack([joint.side.lateral_x * frame.left_lps, frame.posterior_lps, frame.cranial_lps]),
-        facing=normals.sum(axis=0) / np.linalg.norm(normals.sum(axis=0)),
-        slab=np.array([*thirds.axis_lps, *thirds.bounds_mm[1:3]]),
-        rim=outer_edge(joint),
-        notch=_notch(bones, joint),
-        limits=_limits(config.constraints, config.score, guard_mm=0.0),
-        ramps=_ramps(config.score),
-        weights=_in_order(config.score.weights),
-        cannula_wall_mm=config.instruments.cannula_wall_mm,
-        shell_mm=config.instruments.shell_mm,
-    )
+    normals = joint_normals(joint)[joint.third == Third.MIDDLE].sum(axis=0)
+    parts = {
+        "zyx_from_lps": np.linalg.inv(region.grid.lps_from_zyx)[:3].ravel(),
+        "axes": np.concatenate([joint.side.lateral_x * frame.left_lps, frame.posterior_lps, frame.cranial_lps]),
+        "facing": normals / np.linalg.norm(normals),
+        "slab": np.array([*thirds.axis_lps, *thirds.bounds_mm[1:3]]),
+        "notch": _notch(bones, joint),
+        "limits": _limits(config.constraints, config.score, guard_mm=0.0),
+        "ramps": _ramps(config.score),
+        "weights": _in_order(config.score.weights),
+        "cannula_wall_mm": np.array([config.instruments.cannula_wall_mm]),
+        "shell_mm": np.array([config.instruments.shell_mm]),
+    }
+    numbers = np.concatenate([parts[name] for name in PARTS])
+    return Scene(region.fields.reshape(-1), region.grid.shape_zyx, numbers, outer_edge(joint))
 
 
 def with_guard(scene: Scene, config: TrajectoryConfig) -> Scene:
     """Copy the scene with the search's guard held back from the distances that are sampled."""
-    return scene._replace(limits=_limits(config.constraints, config.score, config.search.guard_mm))
+    numbers = scene.numbers.copy()
+    numbers[LIMITS:RAMPS] = _limits(config.constraints, config.score, config.search.guard_mm)
+    return scene._replace(numbers=numbers)
 
 
 def _notch(bones: Bones, joint: Joint) -> Points:

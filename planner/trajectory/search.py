@@ -6,17 +6,17 @@ Deterministic: no random numbers, and ties go to the earlier trial.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.joint.model import Joint, Third
 from planner.trajectory.config import Search
-from planner.trajectory.kernel import CONSTRAINTS, Scene, climb, evaluate_all, is_new
+from planner.trajectory.kernel import Scene, climb, evaluate_all, is_new
 from planner.trajectory.scene import joint_normals
 
-__all__ = ["Found", "Trials", "first_poses", "next_best", "try_all"]
+__all__ = ["Climber", "Found", "Trials", "first_poses", "next_best", "try_all"]
 
 IN_PLANE_DEG = (-24.0, 42.0)
 """First directions within the joint, from the axial plane to cranial: the tilts allowed and some more, for joints that
@@ -25,7 +25,7 @@ lie askew `[P]`."""
 OUT_OF_PLANE_DEG = (-8.0, 0.0, 8.0)
 """First directions out of the joint `[P]`."""
 
-POLISHED = 6
+POLISHED = 10
 """Best climbs of a round that are climbed again with the safe entry radius in the score, besides one of each size."""
 
 APART_MM, APART_DEG = 1.5, 3.0
@@ -45,7 +45,7 @@ class Trials:
     poses : (n, 6) float64 array
         Centre in LPS and unit direction.
     values : mapping of size to (n,) float64 array
-        Score, or the tightest slack where it is negative.
+        Score, the tightest slack for the safe entry radius; or that slack where it is negative.
     rejected : (k,) int64 array
         How many trials broke each of `CONSTRAINTS`; a trial may break several.
     """
@@ -64,6 +64,41 @@ class Found:
     value: float
 
 
+@dataclass(frozen=True, eq=False)
+class Climber:
+    """Climbs, and remembers where it came to: the next candidate's search begins from mostly the same starts.
+
+    Attributes
+    ----------
+    scene : Scene
+        With the guard.
+    search : Search
+        Settings.
+    size_tolerance : float
+        A larger implant may score this much less.
+    known : dict
+        By kind of climb, size and start.
+    """
+
+    scene: Scene
+    search: Search
+    size_tolerance: float
+    known: dict[tuple[bool, Size, bytes], Found] = field(default_factory=dict)
+
+    def climb(self, start: Array, size: Size, taken: Array, *, polish: bool = False) -> Found:
+        """Where a climb from `start` ends, distinct from the poses taken."""
+        key, distinct = (polish, size, start.tobytes()), (self.search.distinct_mm, self.search.distinct_deg)
+        found = self.known.get(key)
+        if found is None or not is_new(found.pose, taken, *distinct):
+            pose, value = climb(self.scene, start, size, taken, distinct, polish)
+            found = self.known[key] = Found(pose, size, float(value))
+        return found
+
+    def polish(self, found: Found, taken: Array) -> Found:
+        """Climb on with the safe entry radius in the score."""
+        return found if found.value < 0 else self.climb(found.pose, found.size, taken, polish=True)
+
+
 def first_poses(joint: Joint, scene: Scene, search: Search) -> Array:
     """``(n, 6)`` poses over the middle third, in the joint's tangent plane and a little out of it."""
     middle = joint.third == Third.MIDDLE
@@ -73,14 +108,14 @@ def first_poses(joint: Joint, scene: Scene, search: Search) -> Array:
     poses = [
         np.concatenate([centre, direction])
         for centre, normal in zip(centres[kept], normals[kept], strict=True)
-        for direction in _directions(normal, scene.axes, turns)
+        for direction in _directions(normal, scene.part("axes").reshape(3, 3), turns)
     ]
     return np.array(poses).reshape(-1, 6)
 
 
 def _thin(points: Array, scene: Scene, step_mm: float) -> NDArray[np.intp]:
     """One point of each cell of a grid in the pelvis's own axes: the one nearest to the cell's centre."""
-    local = points @ scene.axes.T
+    local = points @ scene.part("axes").reshape(3, 3).T
     shifted = (local - local.mean(axis=0)) / step_mm
     cells = np.rint(shifted)
     order = np.lexsort((np.arange(len(points)), np.round(np.linalg.norm(shifted - cells, axis=1), 6)))
@@ -102,39 +137,38 @@ def _directions(normal: Array, axes: Array, turns: Array) -> Array:
 
 
 def try_all(scene: Scene, poses: Array, sizes: Sequence[Size]) -> Trials:
-    """Evaluate every pose with every size."""
-    values, rejected = {}, np.zeros(len(CONSTRAINTS), np.int64)
-    for size in sizes:
-        values[size], broken = evaluate_all(scene, poses, *size)
-        rejected += broken
-    return Trials(poses, values, rejected)
+    """Evaluate every pose with every size; the sizes are all pairs of some diameters and some lengths."""
+    diameters, lengths = (np.unique([size[part] for size in sizes]) for part in (0, 1))
+    values, rejected = evaluate_all(scene, poses, diameters, lengths)
+    place = {(d, e): (a, b) for a, d in enumerate(diameters.tolist()) for b, e in enumerate(lengths.tolist())}
+    return Trials(poses, {size: np.ascontiguousarray(values[:, *place[size]]) for size in sizes}, rejected)
 
 
-def next_best(scene: Scene, trials: Trials, taken: Array, search: Search, size_tolerance: float) -> Found | None:
+def next_best(climber: Climber, trials: Trials, taken: Array) -> Found | None:
     """Best refined pose that is distinct from the ``(m, 6)`` poses taken; None if no trial is.
 
     Its value is negative where no pose keeps every constraint: then it is the one that comes nearest.
     """
-    distinct = (search.distinct_mm, search.distinct_deg)
+    possible = any((values >= 0).any() for values in trials.values.values())
     climbed = []
     for size, values in trials.values.items():
-        for start in _starts(trials.poses, values, taken, search):
-            pose, value = climb(scene, start, size, taken, distinct, False)
-            climbed.append(Found(pose, size, float(value)))
+        hopeful = not possible or bool((values >= 0).any())
+        starts = _starts(trials.poses, values, taken, climber.search, climber.search.starts_per_size if hopeful else 1)
+        climbed += [climber.climb(start, size, taken) for start in starts]
     ranked = sorted(climbed, key=lambda found: -found.value)
-    reach = float(scene.weights[-1]) + size_tolerance
-    polished = [_polish(scene, found, taken, distinct) for found in _shortlist(ranked, reach)]
-    return _largest(polished, size_tolerance)
+    reach = float(climber.scene.part("weights")[-1]) + climber.size_tolerance
+    polished = [climber.polish(found, taken) for found in _shortlist(ranked, reach)]
+    return _largest(polished, climber.size_tolerance)
 
 
-def _starts(poses: Array, values: Array, taken: Array, search: Search) -> list[Array]:
-    """Best trials, distinct from those taken and from each other."""
+def _starts(poses: Array, values: Array, taken: Array, search: Search, count: int) -> list[Array]:
+    """At most `count` best trials, distinct from those taken and from each other."""
     chosen: list[Array] = []
     for index in np.argsort(-values, kind="stable"):
         others = np.array([*taken, *chosen]).reshape(-1, 6)
         if is_new(poses[index], others, search.distinct_mm, search.distinct_deg):
             chosen.append(poses[index])
-        if len(chosen) == search.starts_per_size:
+        if len(chosen) == count:
             break
     return chosen
 
@@ -153,13 +187,6 @@ def _shortlist(ranked: list[Found], reach: float) -> list[Found]:
         if fresh and (len(chosen) < POLISHED or not same_size):
             chosen.append(found)
     return chosen
-
-
-def _polish(scene: Scene, found: Found, taken: Array, distinct: tuple[float, float]) -> Found:
-    if found.value < 0:
-        return found
-    pose, value = climb(scene, found.pose, found.size, taken, distinct, True)
-    return Found(pose, found.size, float(value))
 
 
 def _largest(found: list[Found], tolerance: float) -> Found | None:

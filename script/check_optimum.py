@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Compare the trajectory search with brute force on whole cases.
+
+    python script/check_optimum.py CT [CT ...]
+
+Each argument is a scan as ``sacroplan plan`` takes it. For each side that is planned, every pose of a dense grid over
+the middle third (centre 2 mm, off the joint 1 mm, turns of 4 degrees within and 5 out of the joint) is scored with
+every size, the safe entry radius measured and not estimated; the best 120 in different places are then climbed from.
+Printed is the best score of the search, that of brute force, their ratio, and the seconds of each. The last line counts
+the sides below 99 %; it is also the exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pipelines.case import CaseSettings, run_case
+from planner import NOTICE
+from planner.implants import load_catalogue
+from planner.joint.model import Joint, Third
+from planner.keepout.model import Keepouts
+from planner.segmentation.model import Bones
+from planner.trajectory import TrajectoryConfig
+from planner.trajectory.kernel import Scene, _evaluate, climb, evaluate_all, is_new
+from planner.trajectory.region import make_region
+from planner.trajectory.scene import joint_normals, make_scene, with_guard
+from planner.trajectory.search import Climber, first_poses, next_best, try_all
+from planner.volume import Volume
+
+CENTRE_STEP_MM, OFFSETS_MM = 2.0, (-2.0, -1.0, 0.0, 1.0, 2.0)
+"""Centres of the grid: over the mid-surface, and off it."""
+
+TURN_STEP_DEG, LIFTS_DEG = 4.0, (-10.0, -5.0, 0.0, 5.0, 10.0)
+"""Directions of the grid: within the joint, and out of it."""
+
+CLIMBED, APART_MM, APART_DEG = 120, 1.5, 3.0
+"""Best poses of the grid that are climbed from, and how far they are apart."""
+
+ENOUGH = 0.99
+"""Share of brute force's score that the search must reach."""
+
+Array = NDArray[np.float64]
+Size = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Both best scores of one side; 0 where nothing fits."""
+
+    searched: float
+    brute: float
+    search_s: float
+    brute_s: float
+
+    @property
+    def ratio(self) -> float:
+        """Of the search's score to that of brute force."""
+        return self.searched / self.brute if self.brute > 0 else 1.0
+
+
+def compare(volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, sizes: Sequence[Size]) -> Comparison:
+    """Search one side, and then try everything."""
+    config = TrajectoryConfig()
+    started = time.perf_counter()
+    region = make_region(volume, bones, joint, keepouts, config.constraints)
+    scene = with_guard(make_scene(region, bones, joint, config), config)
+    trials = try_all(scene, first_poses(joint, scene, config.search), sizes)
+    found = next_best(Climber(scene, config.search, 0.0), trials, np.zeros((0, 6)))
+    searched, search_s = (found.value if found is not None else 0.0), time.perf_counter() - started
+    started = time.perf_counter()
+    best = brute_force(scene, joint, sizes)
+    return Comparison(max(searched, 0.0), max(best, 0.0), search_s, time.perf_counter() - started)
+
+
+def brute_force(scene: Scene, joint: Joint, sizes: Sequence[Size]) -> float:
+    """Best score of a dense grid, and of climbs from its best poses."""
+    diameters, lengths = (np.unique([size[part] for size in sizes]) for part in (0, 1))
+    poses = dense_poses(scene, joint)
+    values, _ = evaluate_all(scene, poses, diameters, lengths)
+    best = 0.0
+    for a, diameter in enumerate(diameters):
+        for b, length in enumerate(lengths):
+            exact = _exact(scene, poses, values[:, a, b], (float(diameter), float(length)))
+            starts = list(_apart(poses, exact))
+            climbed = [_top(scene, start, (float(diameter), float(length))) for start in starts]
+            best = max([best, float(exact.max()), *climbed])
+    return best
+
+
+def dense_poses(scene: Scene, joint: Joint) -> Array:
+    """``(n, 6)`` poses over and beside the middle third, in directions all round the joint's tangent plane."""
+    middle = joint.third == Third.MIDDLE
+    centres, normals = joint.vertices_lps[middle], joint_normals(joint)[middle]
+    cells = np.rint((centres @ scene.part("axes").reshape(3, 3).T) / CENTRE_STEP_MM)
+    _, kept = np.unique(cells, axis=0, return_index=True)
+    turns, lifts = np.radians(np.arange(-32, 50.1, TURN_STEP_DEG)), np.radians(LIFTS_DEG)
+    posterior, cranial = scene.part("axes").reshape(3, 3)[1:]
+    rows = []
+    for centre, normal in zip(centres[kept], normals[kept], strict=True):
+        level = np.cross(normal, cranial)
+        level *= -np.sign(level @ posterior) / np.linalg.norm(level)
+        up = cranial - (cranial @ normal) * normal
+        inside = np.cos(turns)[:, None] * level + np.sin(turns)[:, None] * up / np.linalg.norm(up)
+        ways = (np.cos(lifts)[:, None, None] * inside + np.sin(lifts)[:, None, None] * normal).reshape(-1, 3)
+        for offset in OFFSETS_MM:
+            rows.append(np.hstack([np.broadcast_to(centre + offset * normal, ways.shape), ways]))
+    return np.vstack(rows)
+
+
+@njit(nogil=True)
+def _exact(scene, poses, values, size):  # type: ignore[no-untyped-def]
+    """Value with the safe entry radius of each pose that keeps every constraint."""
+    out = values.copy()
+    for k in range(len(poses)):
+        if values[k] >= 0:
+            out[k], _ = _evaluate(scene, poses[k], size, 0.0, 0)
+    return out
+
+
+def _apart(poses: Array, values: Array) -> Iterator[Array]:
+    """Best poses that keep every constraint, apart from each other."""
+    chosen = np.zeros((0, 6))
+    for index in np.argsort(-values, kind="stable"):
+        if values[index] < 0 or len(chosen) == CLIMBED:
+            return
+        if is_new(poses[index], chosen, APART_MM, APART_DEG):
+            chosen = np.vstack([chosen, poses[index]])
+            yield poses[index]
+
+
+def _top(scene: Scene, start: Array, size: Size) -> float:
+    nothing = np.zeros((0, 6))
+    return float(climb(scene, start, size, nothing, (5.0, 5.0), True)[1])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare on every case given, and count the sides below `ENOUGH`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scans", nargs="+", type=Path)
+    sizes = load_catalogue().plannable("GENERIC-DOWEL").cylinders()
+    below = count = 0
+    print(f"{NOTICE}\nscan  side  search  brute force  ratio  search s  brute force s")
+    for scan in parser.parse_args(arguments).scans:
+        anatomy = run_case(scan, CaseSettings(sides=())).anatomy
+        for side, joint in anatomy.joints.items():
+            if not joint.thirds.known or not (joint.third == Third.MIDDLE).any():
+                continue
+            found = compare(anatomy.volume, anatomy.bones, joint, anatomy.keepouts, sizes)
+            count, below = count + 1, below + (found.ratio < ENOUGH)
+            times = f"{found.search_s:.2f}  {found.brute_s:.1f}"
+            print(f"{scan}  {side}  {found.searched:.4f}  {found.brute:.4f}  {found.ratio:.4f}  {times}", flush=True)
+    print(f"{below} of {count} sides below {ENOUGH:.0%} of brute force")
+    return int(below > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

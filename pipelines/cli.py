@@ -49,7 +49,9 @@ class SideChoice(StrEnum):
     BOTH = "both"
 
 
-Input = Annotated[Path, typer.Argument(help="DICOM folder, zip or file, .nii.gz, .nrrd or .mha", show_default=False)]
+Input = Annotated[
+    Path, typer.Argument(help="DICOM folder, zip or file, .nii.gz, .nrrd, .mha or .zarr", show_default=False)
+]
 Out = Annotated[Path, typer.Option("--out", help="Result folder; made, or replaced if it holds an earlier result")]
 Config = Annotated[
     Path | None, typer.Option("--config", help="TOML file over the defaults that `doctor --config` prints")

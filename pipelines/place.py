@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.findings import Finding, Level
 from planner.grid import Grid, Orientation
 from planner.source import ONE, Blocks, block_grid, stored_box
 from planner.volume import Box, LabelMap, PlacedLabels
 
-__all__ = ["Place", "working_place"]
+__all__ = ["Place", "choose_blocks", "working_place"]
 
-MOST_VOXELS = 100_000_000
+MOST_VOXELS = 80_000_000
 """Voxels that the stages work on at most [P]: about 2 GB at their peak."""
-COARSEST_MM = 1.0
-"""Voxels are never averaged to more than this [P]; navigation protocols ask for 0.75-1.25 mm."""
+EVEN_MM, COARSEST_MM = 1.0, 1.25
+"""Voxels are averaged alike along all axes up to the first, along single ones up to the second [P].
+
+Navigation protocols ask for 0.75-1.25 mm.
+"""
+ROUNDING = 1e-6
+"""What a spacing may exceed a limit by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +75,7 @@ class Place:
 
 
 def working_place(grid: Grid, box: Box) -> Place:
-    """Choose the voxels to work on.
-
-    While a box has more than `MOST_VOXELS`, the finest axis is averaged by one voxel more, to `COARSEST_MM` at most.
+    """Choose the voxels to work on: the scan's own, or means of whole blocks where a box has too many of them.
 
     Parameters
     ----------
@@ -81,15 +85,32 @@ def working_place(grid: Grid, box: Box) -> Place:
         Of the pelvis, in the canonical grid; cut to whole blocks.
     """
     orientation = Orientation.to_canonical(grid)
-    spacing = orientation.apply_grid(grid).spacing_zyx_mm
     sizes = np.array([s.stop - s.start for s in box])
+    blocks = choose_blocks(orientation.apply_grid(grid).spacing_zyx_mm, sizes)
+    z, y, x = (
+        slice(s.start, s.start + int(size) // step * step) for s, size, step in zip(box, sizes, blocks, strict=True)
+    )
+    return Place(grid, orientation, (z, y, x), blocks)
+
+
+def choose_blocks(spacing_zyx_mm: NDArray[np.float64], sizes: NDArray[np.int_]) -> Blocks:
+    """Smallest blocks of which a box has at most `MOST_VOXELS`.
+
+    First blocks that are as wide along every axis as they may be for one width, then the finest axis a voxel at a time.
+    """
+    widths = sorted({float(n * mm) for mm in spacing_zyx_mm for n in range(1, int(EVEN_MM / mm + ROUNDING) + 1)})
+    for width in (0.0, *widths):
+        blocks = np.maximum((width / spacing_zyx_mm + ROUNDING).astype(int), 1)
+        if np.prod(sizes // blocks) <= MOST_VOXELS:
+            return _as_blocks(blocks)
     blocks = np.ones(3, int)
     while np.prod(sizes // blocks) > MOST_VOXELS:
-        axis = int(np.argmin(spacing * blocks))
-        if spacing[axis] * (blocks[axis] + 1) > COARSEST_MM:
+        axis = int(np.argmin(spacing_zyx_mm * blocks))
+        if spacing_zyx_mm[axis] * (blocks[axis] + 1) > COARSEST_MM + ROUNDING:
             break
         blocks[axis] += 1
-    z, y, x = (
-        slice(s.start, s.start + size // step * step) for s, size, step in zip(box, sizes, blocks.tolist(), strict=True)
-    )
-    return Place(grid, orientation, (z, y, x), (int(blocks[0]), int(blocks[1]), int(blocks[2])))
+    return _as_blocks(blocks)
+
+
+def _as_blocks(counts: NDArray[np.int_]) -> Blocks:
+    return int(counts[0]), int(counts[1]), int(counts[2])

@@ -25,7 +25,9 @@ from planner.volume import LabelMap, PlacedLabels, Volume
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "image_facts",
     "image_format",
+    "is_zarr",
     "open_volume",
     "read_labels",
     "write_labels",
@@ -37,6 +39,8 @@ IMAGE_SUFFIXES = {
     ".nii": "NIfTI", ".nii.gz": "NIfTI", ".nrrd": "NRRD", ".nhdr": "NRRD", ".mha": "MetaImage", ".mhd": "MetaImage",
 }  # fmt: skip
 """File endings that are read here, and their format's name."""
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zarray")
+"""Files of which a zarr folder has one."""
 FORMS_TOLERANCE_MM = 1.0
 """Largest distance between a NIfTI's corners by sform and by qform [P]: below it they tell the same story."""
 FLOAT32_ORIGIN_DECIMALS, FLOAT32_STEP_DECIMALS = 3, 6
@@ -54,6 +58,13 @@ def image_format(path: Path) -> str | None:
         return None
     name = path.name.lower()
     return next((kind for suffix, kind in IMAGE_SUFFIXES.items() if name.endswith(suffix)), None)
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a path is a zarr folder; `planner.zarr_images` reads it."""
+    return path.is_dir() and (
+        path.name.lower().endswith(".zarr") or any((path / mark).is_file() for mark in ZARR_MARKS)
+    )
 
 
 def open_volume(path: Path) -> tuple[VoxelSource, dict[str, Any]]:
@@ -75,7 +86,19 @@ def open_volume(path: Path) -> tuple[VoxelSource, dict[str, Any]]:
     kind, grid = image_format(path) or "", _place(path)
     with _damage_named(path):
         layout = raw_layout(path, kind, grid.shape_zyx)
-    description = {
+    description = image_facts(kind, grid)
+    if layout is not None:
+        return RawSource(layout, grid, path.name, _damaged(path)), description
+    array, grid = _read_image(path)
+    hu = np.empty(array.shape, np.int16)
+    for k, plane in enumerate(array):  # plane by plane: a float copy of the whole would take four times the memory
+        hu[k] = as_hounsfield(plane, path.name)
+    return ArraySource(Volume(hu, grid)), description
+
+
+def image_facts(kind: str, grid: Grid) -> dict[str, Any]:
+    """Say what is known of an image that is no DICOM: facts as in `planner.reading.Scan`."""
+    return {
         "format": kind,
         "modality": "",
         "kernel": "",
@@ -86,13 +109,6 @@ def open_volume(path: Path) -> tuple[VoxelSource, dict[str, Any]]:
         "resampled": False,
         "widest_gap_mm": 0.0,
     }
-    if layout is not None:
-        return RawSource(layout, grid, path.name, _damaged(path)), description
-    array, grid = _read_image(path)
-    hu = np.empty(array.shape, np.int16)
-    for k, plane in enumerate(array):  # plane by plane: a float copy of the whole would take four times the memory
-        hu[k] = as_hounsfield(plane, path.name)
-    return ArraySource(Volume(hu, grid)), description
 
 
 def read_labels(path: Path) -> LabelMap:

@@ -7,7 +7,7 @@ from pathlib import Path
 from planner.cells import count_cells
 from planner.dicom import DicomScan, SeriesReport, list_dicom, read_dicom
 from planner.errors import UnreadableFileError
-from planner.images import image_format, open_volume
+from planner.images import image_facts, image_format, is_zarr, open_volume
 from planner.reading.fingerprint import cells_sha256
 from planner.reading.hounsfield import check_hounsfield
 from planner.reading.model import Scan
@@ -25,7 +25,8 @@ def read_scan(path: Path, *, resample: bool = False) -> Scan:
     Parameters
     ----------
     path : Path
-        A DICOM folder or zip of any depth, one DICOM file, ``.nii``, ``.nii.gz``, ``.nrrd``, ``.mha`` or ``.mhd``.
+        A DICOM folder or zip of any depth, one DICOM file, ``.nii``, ``.nii.gz``, ``.nrrd``, ``.mha``, ``.mhd``, or a
+        ``.zarr`` folder.
     resample : bool
         Accept uneven, missing or tilted DICOM slices, put them onto an even upright grid, and record a finding.
 
@@ -57,7 +58,7 @@ def list_series(path: Path, *, resample: bool = False) -> list[SeriesReport]:
         If there is nothing to list.
     """
     path = _existing(path)
-    if image_format(path) is not None:
+    if image_format(path) is not None or is_zarr(path):
         return [_image_report(read_scan(path))]
     return list_dicom(path, resample=resample)
 
@@ -73,6 +74,11 @@ def _existing(path: Path) -> Path:
 
 
 def _open(path: Path, *, resample: bool) -> DicomScan:
+    if is_zarr(path):
+        from planner.zarr_images import open_zarr  # takes half a second to import
+
+        voxels, assumed = open_zarr(path)
+        return DicomScan(path.name, voxels, tuple(assumed), image_facts("Zarr", voxels.grid))
     if image_format(path) is None:
         return read_dicom(path, resample=resample)
     source, description = open_volume(path)

@@ -187,10 +187,7 @@ def _native_start(stream: BinaryIO, instance: Instance) -> int:
 
 
 def _check_fragments(stream: BinaryIO, instance: Instance, size: int) -> None:
-    """Walk the items of encapsulated pixel data (PS3.5 A.4); each must end within the file.
-
-    A missing delimiter at the end is no harm: nothing after the last fragment is read.
-    """
+    """Walk the items of encapsulated pixel data to their delimiter (PS3.5 A.4); each must end within the file."""
     start = instance.pixel_offset + EXPLICIT_HEAD
     while start + ITEM_HEAD <= size:
         stream.seek(start)
@@ -198,10 +195,9 @@ def _check_fragments(stream: BinaryIO, instance: Instance, size: int) -> None:
         if tuple(head[:2]) != ITEM:
             return
         start += ITEM_HEAD + int(head[2:].view("<u4")[0])
-    if start > size:
-        name = as_uid(instance.transfer_syntax).name
-        what = f"{instance.file}: found {name} pixel data cut short, expected {start - size} bytes more."
-        raise UnreadableFileError(what, AGAIN)
+    name, lacking = as_uid(instance.transfer_syntax).name, start + ITEM_HEAD - size
+    what = f"{instance.file}: found {name} pixel data cut short, expected {lacking} bytes more."
+    raise UnreadableFileError(what, AGAIN)
 
 
 def _decoded_frames(stream: BinaryIO, instance: Instance, frames: Sequence[int]) -> Iterator[NDArray[np.uint16]]:

@@ -11,13 +11,15 @@ import hashlib
 import warnings
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.config import IGNORE
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import Tag
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -26,13 +28,14 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
 )
 
-__all__ = ["CT_CLASSES", "Instance", "Slice", "as_uid", "read_instance"]
+__all__ = ["CT_CLASSES", "Instance", "Known", "Slice", "as_uid", "read_instance"]
 
 Triple = tuple[float, float, float]
+Key = tuple[Any, ...]
 
 CT_CLASSES = {str(CTImageStorage), str(EnhancedCTImageStorage), str(LegacyConvertedEnhancedCTImageStorage)}
 """SOP classes that hold CT slices."""
-TAGS = [
+TAGS = [Tag(keyword) for keyword in (
     "BitsAllocated", "BitsStored", "BodyPartExamined", "Columns", "ConvolutionKernel", "HighBit",
     "ImageOrientationPatient", "ImagePositionPatient", "ImageType", "LossyImageCompression", "Modality",
     "NumberOfFrames", "PatientID", "PatientName", "PatientPosition", "PerFrameFunctionalGroupsSequence",
@@ -40,8 +43,15 @@ TAGS = [
     "RescaleIntercept", "RescaleSlope", "RescaleType", "Rows", "SOPClassUID", "SamplesPerPixel",
     "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "SharedFunctionalGroupsSequence",
     "SliceThickness", "StudyDescription",
-]  # fmt: skip
-"""Keywords of the elements that are read; everything else is skipped."""
+)]  # fmt: skip
+"""Tags of the elements that are read; everything else is skipped."""
+
+POSITION = Tag("ImagePositionPatient")
+"""What differs from slice to slice."""
+FRAME_KEYWORDS = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+"""Elements of a file with several frames."""
+MOST_KNOWN = 256
+"""Different headers that are remembered while a folder is read [P]."""
 
 HINTS = ("BodyPartExamined", "ProtocolName", "SeriesDescription", "StudyDescription")
 """Elements in which a body part may be named."""
@@ -149,13 +159,26 @@ class Slice:
         return self.instance.file if self.instance.frames == 1 else f"{self.instance.file} frame {self.frame + 1}"
 
 
+Known = dict[Key, Slice]
+
+
 def as_uid(text: str) -> UID:
     """UID of a text that may be damaged; pydicom would warn."""
     return UID(text, IGNORE)
 
 
-def read_instance(stream: BinaryIO, file: str) -> list[Slice] | None:
+def read_instance(stream: BinaryIO, file: str, known: Known | None = None) -> list[Slice] | None:
     """Read one file's header.
+
+    Parameters
+    ----------
+    stream : binary file
+        At its first byte.
+    file : str
+        Path relative to the input.
+    known : dict, optional
+        Headers met so far, which this call adds to: slices of one series differ in little but their position, and
+        turning text to values is what takes the time.
 
     Returns
     -------
@@ -168,12 +191,45 @@ def read_instance(stream: BinaryIO, file: str) -> list[Slice] | None:
             warnings.simplefilter("ignore")  # a malformed element that we do not use is not worth a word
             dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=[*TAGS], force=force)
             if "Rows" in dataset:
-                return list(_slices(dataset, _instance(dataset, file, stream.tell())))
+                return _all_slices(dataset, file, stream.tell(), {} if known is None else known)
     except InvalidDicomError:
         return []
     except PARSER_ERRORS:
         pass
     return None if _starts_as_ct(stream) else []
+
+
+def _all_slices(ds: Dataset, file: str, offset: int, known: Known) -> list[Slice]:
+    """Turn a header into slices, or change the place of a slice whose header is the same to the byte."""
+    key = _raw_key(ds)
+    if key is None:
+        return list(_slices(ds, _instance(ds, file, offset)))
+    alike = known.get(key)
+    if alike is None:
+        (found,) = _slices(ds, _instance(ds, file, offset))
+        if len(known) < MOST_KNOWN:
+            known[key] = found
+        return [found]
+    position = _numbers(ds, "ImagePositionPatient", 3)
+    return [
+        replace(
+            alike,
+            instance=replace(alike.instance, file=file, pixel_offset=offset),
+            position_lps=(position[0], position[1], position[2]) if position else None,
+        )
+    ]
+
+
+def _raw_key(ds: Dataset) -> Key | None:
+    """All elements but the position as they stand in the file; None where frames have headers of their own."""
+    if any(keyword in ds for keyword in FRAME_KEYWORDS):
+        return None
+    elements = [ds.get_item(tag) for tag in ds.keys() if tag != POSITION]  # noqa: SIM118  # a Dataset is no dict
+    meta = getattr(ds, "file_meta", Dataset())
+    return (
+        str(meta.get("TransferSyntaxUID", "")),
+        *((int(e.tag), e.VR, e.value if isinstance(e, RawDataElement) else str(e.value)) for e in elements if e),
+    )
 
 
 def _starts_as_ct(stream: BinaryIO) -> bool:

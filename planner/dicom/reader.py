@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from planner.dicom.geometry import DUPLICATE_MM, MIN_SLICES, Flaw, Stack
-from planner.dicom.headers import Slice, as_uid, read_instance
+from planner.dicom.headers import Known, Slice, as_uid, read_instance
 from planner.dicom.pixels import check_pixels
 from planner.dicom.resampling import ResampledSource
 from planner.dicom.score import Verdict, judge, kernel_name
@@ -127,9 +127,10 @@ def _check_whole(inventory: _Inventory) -> None:
 def _scan(source: Source, names: list[str]) -> tuple[list[Slice], list[str]]:
     slices: list[Slice] = []
     damaged = []
+    known: Known = {}
     for name in names:
         with source.open(name) as stream:
-            found = read_instance(stream, name)
+            found = read_instance(stream, name, known)
         if found is None:
             damaged.append(name)
         slices += found or []

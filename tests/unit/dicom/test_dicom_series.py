@@ -10,11 +10,14 @@ from pydicom.uid import (
     ComprehensiveSRStorage,
     ExplicitVRLittleEndian,
     MRImageStorage,
+    RLELossless,
     SecondaryCaptureImageStorage,
 )
 
 from planner.dicom import list_dicom, read_dicom
+from planner.dicom.headers import read_instance
 from planner.dicom.score import CRITERIA
+from planner.dicom.sources import open_source
 from planner.errors import GeometryError, InputRefusedError, NoSeriesError, NotHounsfieldError, UnreadableFileError
 from planner.findings import Level
 from planner.grid import Grid
@@ -321,3 +324,21 @@ def test_no_message_report_or_description_holds_a_name_or_uid(tmp_path, hu, grid
     words += [repr(scan.description), repr(scan.findings), repr(list_dicom(tmp_path / "good"))]
     for text in words:
         assert not any(secret in text for secret in (*SECRETS, "DOE", "JANE", "4711", UID_ROOT)), text
+
+
+def test_headers_that_were_met_before_give_the_same_slices(tmp_path, hu, grid):
+    """One header is remembered for each kind; what differs by more than its place is read anew."""
+    odd = series(hu, grid, "9", RescaleIntercept="-1000")
+    odd[2].RescaleSlope = "2"
+    save(tmp_path / "a", ct_datasets(hu, grid))
+    save(tmp_path / "b", odd)
+    save(tmp_path / "c", ct_datasets(hu, grid), RLELossless)
+    save_one(tmp_path / "d.dcm", enhanced_dataset(hu, grid))
+    known: dict = {}
+    with open_source(tmp_path) as source:
+        for name in source.names():
+            with source.open(name) as stream:
+                quick = read_instance(stream, name, known)
+            with source.open(name) as stream:
+                assert quick == read_instance(stream, name), name
+    assert len(known) == 4

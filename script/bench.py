@@ -46,6 +46,14 @@ class Size(NamedTuple):
         return "x".join(map(str, self.shape_zyx))
 
 
+class Cost(NamedTuple):
+    """What a child cost: wall-clock and processor seconds, largest resident memory."""
+
+    seconds: float
+    cpu_s: float
+    peak_mb: float
+
+
 SIZES = (
     Size((100, 512, 512), (3.0, 0.8, 0.8)),
     Size((300, 512, 512), (1.0, 0.8, 0.8), 12.0, 1500.0),
@@ -154,13 +162,12 @@ def measure_scan(size: Size, work: Path) -> dict[str, Any]:
             (scan / "complete").touch()
         warm_up(work)
         load = round(os.getloadavg()[0], 2)
-        seconds, peak_mb = run([sys.executable, "-c", PLAN, "plan", scan / "dicom", "--out", out])
+        cost = run([sys.executable, "-c", PLAN, "plan", scan / "dicom", "--out", out])
         manifest = json.loads((out / "manifest.json").read_text())
         sides = json.loads((out / "plan.json").read_text())["sides"]
         return {
             "load_before": load,
-            "seconds": seconds,
-            "peak_mb": peak_mb,
+            **cost._asdict(),
             "stages": manifest["stages"],
             "status": {side: entry["status"] for side, entry in sides.items()},
             "read_mb": round(sum(file.stat().st_size for file in (scan / "dicom").iterdir()) / 1e6, 1),
@@ -180,8 +187,8 @@ def warm_up(work: Path) -> None:
         done.touch()
 
 
-def run(command: Sequence[object], environment: dict[str, str] | None = None) -> tuple[float, float]:
-    """Run a child to its end; wall-clock seconds and peak resident MB of that child alone.
+def run(command: Sequence[object], environment: dict[str, str] | None = None) -> Cost:
+    """Run a child to its end, and take what that child alone cost.
 
     Raises
     ------
@@ -197,7 +204,8 @@ def run(command: Sequence[object], environment: dict[str, str] | None = None) ->
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise SystemExit(f"script/bench: {' '.join(map(str, command[:5]))} … ended with {child.returncode}.")
-    return round(seconds, 2), round(usage.ru_maxrss / (1024 if sys.platform != "darwin" else 2**20), 1)
+    peak_mb = usage.ru_maxrss / (1024 if sys.platform != "darwin" else 2**20)
+    return Cost(round(seconds, 2), round(usage.ru_utime + usage.ru_stime, 2), round(peak_mb, 1))
 
 
 def write_page(work: Path, code: str) -> None:

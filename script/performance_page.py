@@ -61,6 +61,7 @@ def scan_rows(results: Mapping[str, Result], goals: Goals) -> Iterator[Sequence[
             f"{seconds:.1f}",
             against(seconds, goal_s, "s"),
             f"{result['seconds']:.1f}",
+            f"{result['cpu_s']:.1f}",
             f"{result['peak_mb']:.0f}",
             against(result["peak_mb"], goal_mb, "MB"),
             ", ".join(f"{side} {status}" for side, status in result["status"].items()),
@@ -96,7 +97,8 @@ def page(results: Mapping[str, Result], goals: Goals, code: str) -> str:
     machine = next(iter(results.values()))["machine"]
     stages = ["stage", *(cell for name, _ in found for cell in (f"{name}: s", "peak MB"))]
     scan_head = [
-        "slices x rows x columns", "files, MB", "files to plan, s", "goal", "whole command, s", "peak MB", "goal",
+        "slices x rows x columns", "files, MB", "files to plan, s", "goal", "whole command, s",
+        "CPU s", "peak MB", "goal",
         "outcome", "cores", "load before",
     ]  # fmt: skip
     parts = [
@@ -105,7 +107,8 @@ def page(results: Mapping[str, Result], goals: Goals, code: str) -> str:
         "Written by `script/bench`"
         + (" (`--large` for the largest)" if len(found) > 3 else "")
         + f". {machine['processor']}, {machine['cores']} cores, Python {machine['python']}, no GPU, {machine['date']}. "
-        "The load is the machine's load average just before: seconds above a load of about 0.5 are too long.",
+        "The load is the machine's load average just before: seconds above a load of about 0.5 are too long. "
+        "CPU s is the processor time of the whole command, over all cores: other programs move it less.",
     ]
     if stale:
         parts.append(f"**Measured on earlier code**: {', '.join(stale)}.")
@@ -160,6 +163,8 @@ def plot(results: Mapping[str, Result], goals: Goals, path: Path) -> None:
             text = name.replace("x", " x ")
             panel.annotate(text, (v, value), (0, 8), textcoords="offset points", ha="center", fontsize=7)
         panel.set(title=title, xlabel="million voxels in the scan", xscale="log")
+        panel.set_xticks(voxels, [f"{v:.0f}" for v in voxels])
+        panel.minorticks_off()
         panel.set_ylim(0, 1.25 * max(*values, *(aim for _, aim in aims)))
         panel.margins(x=0.15)
         panel.grid(alpha=0.3)

@@ -11,11 +11,16 @@ from pydantic import BaseModel
 
 from pipelines.results import DEPENDENCIES
 from planner import NOTICE, __version__
+from planner.backends.gpu import find_card
 from planner.config import PlanConfig
 
 __all__ = ["default_settings", "examine"]
 
-EXTRAS = {"viewer": ("napari", "the napari viewer")}
+EXTRAS = {
+    "viewer": ("napari", "the napari viewer"),
+    "totalsegmentator": ("totalsegmentator", "labels by TotalSegmentator (--backend totalsegmentator)"),
+    "gpu": ("cupy", "CuPy for an NVIDIA graphics card"),
+}
 """Import name that stands for an extra, and what it is for."""
 
 CODECS = {
@@ -42,7 +47,8 @@ def examine() -> str:
         _line(extra, what, f"pip install 'sacroplan[{extra}]'", find_spec(module))
         for extra, (module, what) in EXTRAS.items()
     ]
-    lines.append("GPU: not used")
+    card = find_card()
+    lines.append(f"GPU: {card.name}" if card else "GPU: none found or switched off; the CPU does all the work")
     return "\n".join(lines)
 
 

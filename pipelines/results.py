@@ -14,6 +14,7 @@ from pathlib import Path
 from pipelines.case import Case
 from pipelines.stages import peak_rss_mb
 from planner import NOTICE, __version__
+from planner.backends.gpu import find_card
 from planner.errors import ConfigError
 from planner.figures import FigureCase, draw_figures
 from planner.images import write_placed_labels
@@ -90,6 +91,7 @@ def _manifest(case: Case) -> dict[str, object]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in DEPENDENCIES},
+        "gpu": card.name if (card := find_card()) else None,
         "segmentation": case.anatomy.segmentation.model_dump(mode="json"),
         "input_sha256": case.document.input.sha256,
         "input": dict(case.description),

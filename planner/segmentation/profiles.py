@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from planner.backends.gpu import find_card
 from planner.volume import Volume
 
 __all__ = ["NO_DATA", "EdgeSearch", "find_edges", "find_gap_edges", "read_profiles"]
@@ -50,6 +51,10 @@ def read_profiles(volume: Volume, points_lps: Points, normals_lps: Points, offse
     """HU ``(n, len(offsets))`` at ``point + offset * normal`` (trilinear); `NO_DATA` outside the scan."""
     start = volume.grid.to_index(points_lps)
     direction = volume.grid.to_index(points_lps + normals_lps) - start
+    card = find_card()
+    by_card = card.read(volume, start, direction, offsets_mm, NO_DATA) if card else None
+    if by_card is not None:
+        return by_card
     result: NDArray[np.float32] = _read(volume.hu, start, direction, offsets_mm)
     return result
 

@@ -15,8 +15,8 @@ from planner.volume import Volume
 
 __all__ = ["SCHEDULE", "FitState", "fit_shape"]
 
-SCHEDULE = ((14.0, 0, 8), (12.0, 4, 8), (10.0, 8, 8), (8.0, 14, 8), (6.0, 24, 8), (5.0, 40, 6))
-"""Rounds of the fit: reach of the edge search in mm, modes, iterations [P]."""
+SCHEDULE = ((14.0, 0, 8, 4), (12.0, 4, 8, 4), (10.0, 8, 8, 3), (8.0, 14, 8, 2), (6.0, 24, 8, 1), (5.0, 40, 6, 1))
+"""Rounds of the fit: reach of the edge search in mm, modes, iterations, and every how many vertices look [P]."""
 
 RIDGE = 40.0
 """Weight of the prior (coefficients are normal with unit variance) against one edge's squared distance in mm [P]."""
@@ -51,23 +51,25 @@ def fit_shape(volume: Volume, pose: PelvisPose, model: ShapeModel) -> ShapeFit:
     state = FitState(pose.lps_from_model, np.zeros(len(model.modes)))
     real = np.ones(len(model.mean), bool)
     real[model.regions["sacrum_cut"]] = False
-    for reach, modes, iterations in SCHEDULE:
+    looking = np.flatnonzero(real)
+    for reach, modes, iterations, stride in SCHEDULE:
         for _ in range(iterations):
-            state = _iterate(volume, model, state, real, (reach, modes))
+            state = _iterate(volume, model, state, looking[::stride], (reach, modes))
     return describe(volume, model, state, real)
 
 
 def _iterate(
-    volume: Volume, model: ShapeModel, state: FitState, real: NDArray[np.bool_], stage: tuple[float, int]
+    volume: Volume, model: ShapeModel, state: FitState, looking: NDArray[np.intp], stage: tuple[float, int]
 ) -> FitState:
     reach, modes = stage
     vertices = state.vertices(model)
     normals = model.normals(vertices)
-    offset, strength = find_edges(volume, vertices, normals, EdgeSearch(reach))
-    used = np.flatnonzero(real & (strength > 0))
-    scale = max(1.0, 1.5 * float(np.median(np.abs(offset[used])))) if len(used) else 1.0
-    weight = strength[used] / EdgeSearch(reach).enough_hu / (1.0 + (offset[used] / scale) ** 2)
-    return solve(model, state, (vertices[used], normals[used], used), (offset[used], weight), modes)
+    offset, strength = find_edges(volume, vertices[looking], normals[looking], EdgeSearch(reach))
+    found = strength > 0
+    used, offset, strength = looking[found], offset[found], strength[found]
+    scale = max(1.0, 1.5 * float(np.median(np.abs(offset)))) if len(used) else 1.0
+    weight = strength / EdgeSearch(reach).enough_hu / (1.0 + (offset / scale) ** 2)
+    return solve(model, state, (vertices[used], normals[used], used), (offset, weight), modes)
 
 
 def solve(

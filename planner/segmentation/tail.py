@@ -5,14 +5,15 @@ from __future__ import annotations
 from itertools import product
 
 import cc3d
-import edt
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from planner.grid import Grid
 from planner.labels import Label
 from planner.segmentation.model import PelvicFrame
+from planner.segmentation.shapes import away_from, close_gaps, fill_holes_by_slice
 from planner.volume import Box, Volume
 
 __all__ = ["fill_marrow", "pelvic_places", "sacral_tail"]
@@ -20,13 +21,13 @@ __all__ = ["fill_marrow", "pelvic_places", "sacral_tail"]
 REACH_DOWN_MM = 110.0
 """The coccyx ends within this below the lower end of S3 [P]."""
 
-HALF_WIDTH_MM, TAPER = 34.0, 0.2
+HALF_WIDTH_MM, TAPER = 50.0, 0.35
 """Half-width of the sacrum at S3, and how much of it each mm downwards takes away [P]."""
 
 FORWARD_MM, BACKWARD_MM = 45.0, 55.0
 """The tail stays within this in front of and behind the middle of S3's lower end [P]."""
 
-OVERLAP_MM = 10.0
+OVERLAP_MM = 30.0
 """The tail begins this far above the shape model's end [P]."""
 
 TAIL_SHARE, TAIL_HU = 0.5, (70.0, 200.0)
@@ -47,12 +48,23 @@ WAY_MM = 1.2
 LARGE_VOXEL_MM = 2.5
 """From here on, dilution opens the cortex by single voxels, and an S3 foramen is hardly wider `[P]`."""
 
+SOFT_HU, NOISE_WIDTHS, NORMAL_MAD = (0.0, 120.0), 3.5, 1.4826
+"""Muscle lies between these; how many standard deviations of its noise bone is above it `[P]`; of a normal distribution,
+the standard deviation in terms of the median absolute deviation."""
+
+BLUR_VOXELS = 1.6
+"""The blurred edge of another bone reaches this far `[P]`."""
+
 CLOSE_MM = 3.0
 """Gaps of the cortex up to twice this are bridged before the marrow is filled [P]."""
 
 
 def sacral_tail(
-    volume: Volume, labels: NDArray[np.uint8], frame: PelvicFrame, cut_lps: NDArray[np.float64]
+    volume: Volume,
+    labels: NDArray[np.uint8],
+    shut: NDArray[np.bool_],
+    frame: PelvicFrame,
+    cut_lps: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
     """Voxels of S4 to the coccyx: bright, in the corridor below the model's end, and connected to the sacrum; solid.
 
@@ -62,6 +74,8 @@ def sacral_tail(
         The image.
     labels : (z, y, x) uint8 array
         `planner.labels.Label` values so far; the tail takes only voxels that are background or sacrum.
+    shut : (z, y, x) bool array
+        Never taken: the joint spaces.
     frame : PelvicFrame
         The pelvis's own axes.
     cut_lps : (3,) float64 array
@@ -73,19 +87,38 @@ def sacral_tail(
     box = corridor_box(grid, frame, start)
     if box is None:
         return tail
-    corridor = in_corridor(grid.crop(box), frame, start) & (labels[box] <= Label.SACRUM)
-    smooth = ndimage.gaussian_filter(volume.hu[box].astype(np.float32), SMOOTH_MM / grid.spacing_zyx_mm)
     sacrum = labels[box] == Label.SACRUM
+    corridor = in_corridor(grid.crop(box), frame, start) & (sacrum | open_place(labels[box], shut[box], grid))
+    smooth = ndimage.gaussian_filter(volume.hu[box].astype(np.float32), SMOOTH_MM / grid.spacing_zyx_mm)
     if not (sacrum & corridor).any():
         return tail
     dilution = min(1.0, DILUTED_MM / float(np.mean(grid.spacing_zyx_mm)))
     floor_hu = float(np.clip(TAIL_SHARE * np.median(smooth[sacrum]), TAIL_HU[0] * dilution, TAIL_HU[1]))
-    parts = cc3d.connected_components(corridor & ((smooth > floor_hu) | sacrum), connectivity=6)
-    mine = np.unique(parts[sacrum])
-    bright = np.isin(parts, mine[mine > 0])
+    floor_hu = max(floor_hu, muscle_top(smooth[corridor & ~sacrum]))
+    open_bright = corridor & ((smooth > floor_hu) | sacrum)
+    parts, count = cc3d.connected_components(open_bright, connectivity=6, return_N=True)
+    mine = np.zeros(count + 1, bool)
+    mine[parts[sacrum & corridor]] = True
+    bright = mine[parts]
     marrow = fill_marrow(bright, grid) & corridor & (smooth > MARROW_HU) & ~bright
     tail[box] = bright | (marrow & ~soft_ways((smooth <= floor_hu) & ~bright, ~marrow, grid))
     return tail
+
+
+def muscle_top(smooth: NDArray[np.float32]) -> float:
+    """HU that the noise of muscle hardly ever exceeds."""
+    soft = smooth[(smooth > SOFT_HU[0]) & (smooth < SOFT_HU[1])]
+    if not len(soft):
+        return SOFT_HU[0]
+    middle = float(np.median(soft))
+    return middle + NOISE_WIDTHS * NORMAL_MAD * float(np.median(np.abs(soft - middle)))
+
+
+def open_place(labels: NDArray[np.uint8], shut: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
+    """Voxels without a label that lie clear of the other bones' blurred edges."""
+    away = away_from(labels > Label.SACRUM, grid)
+    clear: NDArray[np.bool_] = (labels == 0) & ~shut & (away > BLUR_VOXELS * float(np.mean(grid.spacing_zyx_mm)))
+    return clear
 
 
 def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
@@ -93,15 +126,14 @@ def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -
 
     The ball's radius is `WAY_MM`, or a voxel where voxels are large: a gap of the cortex one such voxel wide is no way.
     """
-    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    mean_mm = float(np.mean(spacing))
+    mean_mm = float(np.mean(grid.spacing_zyx_mm))
     radius_mm = mean_mm if mean_mm > LARGE_VOXEL_MM else WAY_MM
-    core = edt.edt(soft, anisotropy=spacing, black_border=False, parallel=1) > radius_mm
-    parts = cc3d.connected_components(core, connectivity=6)
-    open_parts = np.unique(parts[outside & core])
-    reached = np.isin(parts, open_parts[open_parts > 0])
-    away = edt.edt(~reached, anisotropy=spacing, black_border=False, parallel=1)
-    ways: NDArray[np.bool_] = soft & (away <= radius_mm + 0.5 * max(spacing))
+    core = away_from(~soft, grid) > radius_mm
+    parts, count = cc3d.connected_components(core, connectivity=6, return_N=True)
+    reached = np.zeros(count + 1, bool)
+    reached[parts[outside & core]] = True
+    away = away_from(reached[parts], grid)
+    ways: NDArray[np.bool_] = soft & (away <= radius_mm + 0.5 * float(grid.spacing_zyx_mm.max()))
     return ways
 
 
@@ -118,11 +150,28 @@ def corridor_box(grid: Grid, frame: PelvicFrame, start: NDArray[np.float64]) -> 
 
 def in_corridor(grid: Grid, frame: PelvicFrame, start: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Voxels of a grid that lie in the tapering corridor below `start` (pelvic frame)."""
-    place = pelvic_places(grid, frame) - start
-    depth = -place[..., 2]
-    inside: NDArray[np.bool_] = np.abs(place[..., 0]) < HALF_WIDTH_MM - TAPER * np.maximum(depth, 0.0)
-    inside &= (depth > -OVERLAP_MM) & (depth < REACH_DOWN_MM)
-    inside &= (place[..., 1] > -FORWARD_MM) & (place[..., 1] < BACKWARD_MM)
+    pelvic_from_zyx = np.linalg.inv(frame.lps_from_pelvic) @ grid.lps_from_zyx
+    pelvic_from_zyx[:3, 3] -= start
+    limits = np.array([HALF_WIDTH_MM, TAPER, OVERLAP_MM, REACH_DOWN_MM, FORWARD_MM, BACKWARD_MM])
+    inside: NDArray[np.bool_] = _in_corridor(grid.shape_zyx, pelvic_from_zyx, limits)
+    return inside
+
+
+@njit(cache=True)
+def _in_corridor(shape, pelvic_from_zyx, limits):  # type: ignore[no-untyped-def]
+    inside = np.zeros(shape, np.bool_)
+    m = pelvic_from_zyx
+    for z in range(shape[0]):
+        for y in range(shape[1]):
+            for x in range(shape[2]):
+                depth = -(m[2, 0] * z + m[2, 1] * y + m[2, 2] * x + m[2, 3])
+                if depth <= -limits[2] or depth >= limits[3]:
+                    continue
+                behind = m[1, 0] * z + m[1, 1] * y + m[1, 2] * x + m[1, 3]
+                if behind <= -limits[4] or behind >= limits[5]:
+                    continue
+                across = m[0, 0] * z + m[0, 1] * y + m[0, 2] * x + m[0, 3]
+                inside[z, y, x] = abs(across) < limits[0] - limits[1] * max(depth, 0.0)
     return inside
 
 
@@ -138,10 +187,5 @@ def pelvic_places(grid: Grid, frame: PelvicFrame) -> NDArray[np.float32]:
 
 def fill_marrow(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
     """Bridge small gaps of the cortex, then fill what is enclosed slice by slice."""
-    radii = np.maximum(np.round(CLOSE_MM / grid.spacing_zyx_mm), 1).astype(int)
-    ball = np.ones(2 * radii + 1, bool)
-    offsets = np.stack(np.meshgrid(*(np.arange(-r, r + 1) / r for r in radii), indexing="ij"))
-    ball = (offsets**2).sum(axis=0) <= 1.0 + 1e-9
-    padded = np.pad(mask, [(int(r), int(r)) for r in radii])
-    closed = ndimage.binary_closing(padded, ball)[tuple(slice(int(r), -int(r)) for r in radii)]
-    return np.stack([ndimage.binary_fill_holes(s) for s in closed])
+    filled: NDArray[np.bool_] = fill_holes_by_slice(close_gaps(mask, CLOSE_MM, grid))
+    return filled

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cc3d
-import edt
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from planner.grid import Grid
 from planner.labels import Label, Side
+from planner.segmentation.border import settle_border
 from planner.segmentation.carving import carve
 from planner.segmentation.config import SegmentationConfig
 from planner.segmentation.flood import flood
@@ -20,6 +19,7 @@ from planner.segmentation.model import BONE_NAMES, PelvicFrame
 from planner.segmentation.neighbours import femoral_heads, lumbar_seed
 from planner.segmentation.profiles import read_profiles
 from planner.segmentation.rasterise import fill_surface
+from planner.segmentation.shapes import away_from, box_of, boxes_of, fill_holes, padded
 from planner.segmentation.tail import fill_marrow, pelvic_places, sacral_tail
 from planner.volume import Volume
 
@@ -77,14 +77,15 @@ def label_voxels(volume: Volume, surfaces: Surfaces, places: Places, config: Seg
     """
     labels = enclosed(surfaces, volume.grid)
     labels[volume.hu < GAS_HU] = 0
-    outside = distance_outside(labels, volume.grid)
+    outside = distance_outside(labels, volume.grid, max(config.add_mm, config.dorsal_mm, config.far_mm))
     labels = carve(volume.hu, labels, volume.grid, config)
     seeds = labels.copy()
     for side, head in femoral_heads(volume, places.sockets).items():
         head.paint(seeds, volume.grid, FEMORA[side])
     lumbar_seed(volume, seeds, places.frame, places.endplate_lps)
     levels = bone_levels(volume, surfaces, config)
-    open_mask = (volume.hu > min(levels)) & ~joint_space(labels, volume.grid, config)
+    joints = joint_space(labels, volume.grid, config)
+    open_mask = (volume.hu > min(levels)) & ~joints
     grown = flood(volume.hu, seeds, open_mask, (min(levels), BRIGHTEST_HU))
     for value, level in enumerate(levels, start=1):
         grown[(grown == value) & (labels == 0) & (volume.hu <= level)] = 0
@@ -93,7 +94,9 @@ def label_voxels(volume: Volume, surfaces: Surfaces, places: Places, config: Seg
     pelvis = np.where((grown <= Label.RIGHT_HIP) & reach, grown, 0)
     others = solid(np.where(grown > Label.RIGHT_HIP, grown, 0).astype(np.uint8), volume.grid)
     result = np.where(pelvis > 0, pelvis, others).astype(np.uint8)
-    result[sacral_tail(volume, result, places.frame, places.cut_lps)] = Label.SACRUM
+    tail = sacral_tail(volume, result, joints, places.frame, places.cut_lps)
+    result[tail] = Label.SACRUM
+    result = settle_border(volume.hu, result, (outside == 0) | tail, joints, volume.grid, config)
     return tidy(result)
 
 
@@ -113,10 +116,10 @@ def within_reach(
     """Voxels near enough to the drawn surfaces; farther behind the sacrum, where its processes are not in the model."""
     near: Mask = outside <= config.add_mm
     far = (grown == Label.SACRUM) & ~near & (outside <= config.dorsal_mm)
-    box = ndimage.find_objects(far.astype(np.uint8))
-    if box:
-        behind = pelvic_places(grid.crop(box[0]), places.frame) - places.frame.to_pelvic(places.endplate_lps)
-        near[box[0]] |= far[box[0]] & (behind @ DORSAL.astype(np.float32) > BODY_DEPTH_MM) & (behind[..., 2] < TOP_MM)
+    box = box_of(far)
+    if box is not None:
+        behind = pelvic_places(grid.crop(box), places.frame) - places.frame.to_pelvic(places.endplate_lps)
+        near[box] |= far[box] & (behind @ DORSAL.astype(np.float32) > BODY_DEPTH_MM) & (behind[..., 2] < TOP_MM)
     return near
 
 
@@ -124,10 +127,9 @@ def fragments(hu: NDArray[np.int16], grown: Labels, outside: NDArray[np.float32]
     """Parts that hang on a hip bone farther out and are too bright for enhanced vessels."""
     found = np.zeros(grown.shape, bool)
     far = ((grown == HIPS[0]) | (grown == HIPS[1])) & (outside > config.add_mm) & (outside <= config.far_mm)
-    boxes = ndimage.find_objects(far.astype(np.uint8))
-    if not boxes:
+    box = box_of(far)
+    if box is None:
         return found
-    box = boxes[0]
     parts = cc3d.connected_components(far[box], connectivity=6)
     inside = parts > 0
     bright = np.bincount(parts[inside], hu[box][inside] > config.far_hu) / np.maximum(np.bincount(parts[inside]), 1)
@@ -147,49 +149,45 @@ def enclosed(surfaces: Surfaces, grid: Grid) -> Labels:
     return labels
 
 
-def distance_outside(labels: Labels, grid: Grid) -> NDArray[np.float32]:
-    """Distance of each voxel to the nearest labelled one, mm."""
-    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    away: NDArray[np.float32] = edt.edt(labels == 0, anisotropy=spacing, black_border=False, parallel=1)
+def distance_outside(labels: Labels, grid: Grid, reach_mm: float) -> NDArray[np.float32]:
+    """Distance of each voxel to the nearest labelled one, mm; infinite beyond `reach_mm` of their box."""
+    away = np.full(labels.shape, np.inf, np.float32)
+    tight = box_of(labels > 0)
+    if tight is not None:
+        box = padded(tight, reach_mm, grid)
+        away[box] = away_from(labels[box] > 0, grid)
     return away
 
 
 def joint_space(labels: Labels, grid: Grid, config: SegmentationConfig) -> Mask:
     """Voxels between two bones of the pelvis that lie closer together than ``joint_mm``."""
-    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    box = ndimage.find_objects((labels == Label.SACRUM).astype(np.uint8))[0]
-    pad = [int(np.ceil(config.joint_mm / s)) for s in spacing]
-    box = tuple(slice(max(b.start - p, 0), b.stop + p) for b, p in zip(box, pad, strict=True))
     shut = np.zeros(labels.shape, bool)
-    part = labels[box]
-    to_sacrum = edt.edt(np.ascontiguousarray(part != Label.SACRUM), anisotropy=spacing, black_border=False, parallel=1)
-    hip = np.ascontiguousarray((part != HIPS[0]) & (part != HIPS[1]))
-    to_hip = edt.edt(hip, anisotropy=spacing, black_border=False, parallel=1)
-    shut[box] = to_sacrum + to_hip < config.joint_mm
+    tight = box_of(labels == Label.SACRUM)
+    if tight is None:
+        return shut
+    box = padded(tight, config.joint_mm, grid)
+    hip = (labels[box] == HIPS[0]) | (labels[box] == HIPS[1])
+    if hip.any():
+        shut[box] = away_from(labels[box] == Label.SACRUM, grid) + away_from(hip, grid) < config.joint_mm
     return shut
 
 
 def solid(labels: Labels, grid: Grid) -> Labels:
     """Fill the marrow of vertebrae and femora."""
     filled = labels.copy()
-    for value in (Label.LUMBAR, Label.LEFT_FEMUR, Label.RIGHT_FEMUR):
-        objects = ndimage.find_objects((labels == value).astype(np.uint8))
-        if objects:
-            box = objects[0]
-            filled[box][fill_marrow(labels[box] == value, grid) & (labels[box] == 0)] = value
+    for value, box in boxes_of(labels).items():
+        filled[box][fill_marrow(labels[box] == value, grid) & (labels[box] == 0)] = value
     return filled
 
 
 def tidy(labels: Labels) -> Labels:
     """Drop crumbs: parts of a bone smaller than a hundredth of its largest part; fill enclosed holes."""
     result = np.zeros_like(labels)
-    for value in np.unique(labels[labels > 0]):
-        box = ndimage.find_objects((labels == value).astype(np.uint8))[0]
+    for value, box in boxes_of(labels).items():
         mask = labels[box] == value
         parts, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
         sizes = np.bincount(parts.ravel(), minlength=count + 1)
         sizes[0] = 0
-        mask = (sizes >= 0.01 * sizes.max())[parts] & mask
-        mask = ndimage.binary_fill_holes(mask) & ((labels[box] == value) | (labels[box] == 0))
-        result[box][mask] = value
+        kept = (sizes >= 0.01 * sizes.max()) & (sizes > 0)
+        result[box][fill_holes(kept[parts]) & (mask | (labels[box] == 0))] = value
     return result

@@ -1,0 +1,124 @@
+"""Shapes of masks, by distance maps and connected components: fast at any radius."""
+
+from __future__ import annotations
+
+import cc3d
+import edt
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from planner.grid import Grid
+from planner.volume import Box
+
+__all__ = ["away_from", "box_of", "boxes_of", "close_gaps", "fill_holes", "fill_holes_by_slice", "padded"]
+
+Mask = NDArray[np.bool_]
+Labels = NDArray[np.uint8]
+
+
+def away_from(mask: Mask, grid: Grid) -> NDArray[np.float32]:
+    """Distance of each voxel's centre to the nearest of the mask, mm; infinite where the mask is empty."""
+    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
+    away: NDArray[np.float32] = edt.edt(np.logical_not(mask), anisotropy=spacing, black_border=False, parallel=1)
+    return away
+
+
+def boxes_of(labels: Labels) -> dict[int, Box]:
+    """Smallest box of each label that occurs."""
+    bounds = _bounds(labels)
+    return {
+        value: tuple(slice(int(b[0]), int(b[1])) for b in bounds[value])  # type: ignore[misc]
+        for value in range(1, 256)
+        if bounds[value, 0, 1] > 0
+    }
+
+
+def box_of(mask: Mask) -> Box | None:
+    """Smallest box of a mask; nothing where it is empty."""
+    return boxes_of(mask.view(np.uint8)).get(1)
+
+
+def padded(box: Box, margin_mm: float, grid: Grid) -> Box:
+    """Box with a margin, cut to the grid."""
+    pad = np.ceil(margin_mm / grid.spacing_zyx_mm).astype(int)
+    sides = zip(box, pad, grid.shape_zyx, strict=True)
+    z, y, x = (slice(max(s.start - int(p), 0), min(s.stop + int(p), n)) for s, p, n in sides)
+    return z, y, x
+
+
+def close_gaps(mask: Mask, radius_mm: float, grid: Grid) -> Mask:
+    """Closing by a ball; what lies beyond the array is empty."""
+    pad = [(int(np.ceil(radius_mm / s)) + 1,) * 2 for s in grid.spacing_zyx_mm]
+    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
+    wide = np.pad(mask, pad)
+    grown = edt.edt(~wide, anisotropy=spacing, black_border=False, parallel=1) <= radius_mm
+    closed = edt.edt(grown, anisotropy=spacing, black_border=True, parallel=1) > radius_mm
+    return np.ascontiguousarray(closed[tuple(slice(a, n - a) for (a, _), n in zip(pad, wide.shape, strict=True))])
+
+
+def fill_holes(mask: Mask) -> Mask:
+    """Add background that no path of faces joins to the array's border."""
+    parts, count = cc3d.connected_components(~mask, connectivity=6, return_N=True)
+    is_open = np.zeros(count + 1, bool)
+    for axis in range(3):
+        for end in (0, -1):
+            is_open[np.unique(parts.take(end, axis=axis))] = True
+    is_open[0] = False
+    filled: Mask = ~is_open[parts]
+    return filled
+
+
+@njit(cache=True)
+def _bounds(labels):  # type: ignore[no-untyped-def]
+    """First and one past the last index of every label on each axis."""
+    nz, ny, nx = labels.shape
+    bounds = np.zeros((256, 3, 2), np.int64)
+    bounds[:, 0, 0], bounds[:, 1, 0], bounds[:, 2, 0] = nz, ny, nx
+    for z in range(nz):
+        for y in range(ny):
+            for x in range(nx):
+                label = labels[z, y, x]
+                if label == 0:
+                    continue
+                box = bounds[label]
+                if z < box[0, 0]:
+                    box[0, 0] = z
+                box[0, 1] = z + 1
+                if y < box[1, 0]:
+                    box[1, 0] = y
+                if y >= box[1, 1]:
+                    box[1, 1] = y + 1
+                if x < box[2, 0]:
+                    box[2, 0] = x
+                if x >= box[2, 1]:
+                    box[2, 1] = x + 1
+    return bounds
+
+
+@njit(cache=True)
+def fill_holes_by_slice(mask):  # type: ignore[no-untyped-def]
+    """Add background of each slice ``mask[z]`` that no path of faces within the slice joins to its border."""
+    nz, ny, nx = mask.shape
+    filled = np.ones((nz, ny, nx), np.bool_)
+    stack = np.empty(ny * nx, np.int64)
+    for z in range(nz):
+        count = 0
+        for y in range(ny):
+            for x in range(nx):
+                if (y == 0 or x == 0 or y == ny - 1 or x == nx - 1) and not mask[z, y, x]:
+                    filled[z, y, x] = False
+                    stack[count] = y * nx + x
+                    count += 1
+        while count > 0:
+            count -= 1
+            y, x = stack[count] // nx, stack[count] % nx
+            for d in range(4):
+                j = y + (d == 0) - (d == 1)
+                i = x + (d == 2) - (d == 3)
+                if j < 0 or i < 0 or j >= ny or i >= nx or mask[z, j, i] or not filled[z, j, i]:
+                    continue
+                filled[z, j, i] = False
+                stack[count] = j * nx + i
+                count += 1
+    return filled

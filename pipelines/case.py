@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from planner.config import PlanConfig
 from planner.errors import ConfigError
 from planner.findings import Finding, Level
 from planner.given_labels import read_given_labels
-from planner.grid import Grid, Orientation
+from planner.grid import Orientation
 from planner.implants import Implant, load_catalogue
 from planner.joint import Joint, extract_joint, side_difference_findings
 from planner.keepout import Keepouts, find_keepouts
@@ -154,10 +155,11 @@ def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) 
     del scan  # decoded slices are let go: from here on only the pelvis is held
     anatomy = _measure(volume, place, pose, settings, log)
     findings = _unique((*findings, *_anatomy_findings(anatomy)))
-    with log.stage("search trajectories"):
-        plans = {side: _plan(side, anatomy, implant, settings, findings) for side in BOTH_SIDES}
+    with log.stage("search trajectories"), ThreadPoolExecutor(len(BOTH_SIDES)) as pool:  # the search holds no lock
+        found = pool.map(lambda side: _plan(side, anatomy, implant, settings, findings), BOTH_SIDES)
+        plans = dict(zip(BOTH_SIDES, found, strict=True))
     findings = _unique((*findings, *(f for side in BOTH_SIDES for f in plans[side].findings)))
-    document = _document(sha256, place.grid, findings, anatomy, plans)
+    document = _document(sha256, place, findings, anatomy, plans)
     return Case(document, description, settings, place, anatomy, plans, tuple(log.records))
 
 
@@ -243,8 +245,9 @@ def _why_not(side: Side, anatomy: Anatomy, settings: CaseSettings, findings: tup
 
 
 def _document(
-    sha256: str, grid: Grid, findings: tuple[Finding, ...], anatomy: Anatomy, plans: Mapping[Side, SidePlan]
+    sha256: str, place: Place, findings: tuple[Finding, ...], anatomy: Anatomy, plans: Mapping[Side, SidePlan]
 ) -> PlanDocument:
+    grid = place.grid
     spacing_z, spacing_y, spacing_x = (round(float(v), 6) for v in grid.spacing_zyx_mm)
     complete = len(anatomy.joints) == 2 and not any(joint.truncated for joint in anatomy.joints.values())
     landmarks = dict(anatomy.bones.fit.landmarks_lps)
@@ -254,6 +257,7 @@ def _document(
             shape_zyx=grid.shape_zyx,
             spacing_zyx_mm=(spacing_z, spacing_y, spacing_x),
             complete=complete,
+            blocks_zyx=place.stored_blocks,
         ),
         segmentation=anatomy.segmentation,
         findings=[finding_document(f) for f in findings],

@@ -51,12 +51,16 @@ class Place:
         """Grid that the stages work on."""
         return block_grid(self.orientation.apply_grid(self.grid).crop(self.box), self.blocks)
 
+    @property
+    def stored_blocks(self) -> Blocks:
+        """Voxels along each axis of the input's own grid that are averaged to one."""
+        first, second, third = (self.blocks[self.orientation.order.index(axis)] for axis in range(3))
+        return first, second, third
+
     def to_input(self, labels: LabelMap) -> PlacedLabels:
         """Labels of the working grid where they lie in the input's own; every voxel of a block has its label."""
-        first, second, third = (self.blocks[self.orientation.order.index(axis)] for axis in range(3))
-        values = self.orientation.undo(labels.values)
         box = stored_box(self.orientation, self.grid, self.box)
-        return PlacedLabels(self.grid, box, values, (first, second, third))
+        return PlacedLabels(self.grid, box, self.orientation.undo(labels.values), self.stored_blocks)
 
     def from_input(self, labels: LabelMap) -> LabelMap:
         """Cut labels on the input's own grid to the working grid; of a block, the label of its middle voxel."""

@@ -43,13 +43,16 @@ class Document(BaseModel):
 class InputDocument(Document):
     """The scan that was planned on.
 
-    ``complete`` is false where the scan cuts off a joint or a bone next to it.
+    ``complete`` is false where the scan cuts off a joint or a bone next to it. ``blocks_zyx`` are the voxels along each
+    axis whose mean is one voxel of what was worked on: the labels are constant in such blocks, from the first labelled
+    voxel on.
     """
 
     sha256: str
     shape_zyx: tuple[int, int, int]
     spacing_zyx_mm: Point
     complete: bool
+    blocks_zyx: tuple[int, int, int] = (1, 1, 1)
 
 
 class SegmentationDocument(Document):

@@ -38,6 +38,9 @@ JOINT_REACH_MM = 45.0
 ARTICULAR_GAP_MM = 8.0
 """Where sacrum and hip bone are nearer than this, there is joint."""
 
+MOST_BLOCK = 32
+"""Voxels to a block that a plan may claim along an axis."""
+
 Points = NDArray[np.float64]
 
 
@@ -162,4 +165,14 @@ def read_case(folder: Path) -> Case:
     plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
     if not isinstance(plan, dict):
         raise ValueError("plan.json does not hold an object")
-    return Case(plan, read_image(folder / "labels.nii.gz"), read_image(folder / "keepout.nii.gz"))
+    blocks = _blocks(plan)
+    return Case(plan, read_image(folder / "labels.nii.gz", blocks), read_image(folder / "keepout.nii.gz", blocks))
+
+
+def _blocks(plan: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Voxels of the files along each axis that were one voxel to the planner."""
+    scan = plan.get("input")
+    stated = scan.get("blocks_zyx", (1, 1, 1)) if isinstance(scan, dict) else (1, 1, 1)
+    if len(stated) != 3 or not all(isinstance(n, int) and 1 <= n <= MOST_BLOCK for n in stated):
+        raise ValueError(f"plan.json: found blocks_zyx {stated!r}, expected three numbers from 1 to {MOST_BLOCK}")
+    return stated[0], stated[1], stated[2]

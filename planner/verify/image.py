@@ -30,7 +30,8 @@ Counts = tuple[int, int, int]
 class Image:
     """A label array ``(z, y, x)`` and the matrix from index ``(x, y, z)`` to LPS.
 
-    `before` and `after` count the empty voxels that lie in the file before and after the array, along each axis.
+    `before` and `after` count the file's empty voxels before and after the array, along each axis; `blocks` the file's
+    voxels to one of the array.
     """
 
     values: NDArray[np.uint8]
@@ -38,12 +39,13 @@ class Image:
     origin_lps: Points
     before: Counts = (0, 0, 0)
     after: Counts = (0, 0, 0)
+    blocks: Counts = (1, 1, 1)
 
     @property
     def shape_zyx(self) -> Counts:
-        """Size of the whole grid."""
-        nz, ny, nx = (sum(parts) for parts in zip(self.before, self.values.shape, self.after, strict=True))
-        return nz, ny, nx
+        """Size of the file's grid."""
+        inside = np.array(self.values.shape) * np.array(self.blocks)
+        return _counts(np.array(self.before) + inside + np.array(self.after))
 
     @property
     def spacing_xyz(self) -> Points:
@@ -71,8 +73,8 @@ class Image:
     def around(self, points_lps: Points, margin_mm: float) -> Image:
         """Cut out the box that holds some points with a margin."""
         index, pad = self.index_zyx(points_lps), margin_mm / self.spacing_xyz[::-1]
-        first = -np.array(self.before)
-        last = np.array(self.values.shape) + self.after - 1
+        first = -(np.array(self.before) // self.blocks)
+        last = np.array(self.values.shape) + np.array(self.after) // self.blocks - 1
         low = np.clip(np.floor(index.min(axis=0) - pad), first, last).astype(int)
         high = np.clip(np.ceil(index.max(axis=0) + pad).astype(int) + 1, low + 1, last + 1)
         return Image(self._cut(low, high), self.lps_from_xyz, self.origin_lps + self.lps_from_xyz @ low[::-1])
@@ -109,19 +111,27 @@ class Image:
 
     @property
     def _corner(self) -> Points:
-        """LPS of the whole grid's first voxel."""
-        return np.asarray(self.origin_lps - self.lps_from_xyz @ self.before[::-1])
+        """LPS of the file's first voxel."""
+        back = (np.array(self.before) + (np.array(self.blocks) - 1) / 2) / self.blocks
+        return np.asarray(self.origin_lps - self.lps_from_xyz @ back[::-1])
 
 
-def read_image(path: Path) -> Image:
+def read_image(path: Path, blocks: Counts = (1, 1, 1)) -> Image:
     """Read the labelled box of a label file; the whole grid is never in memory.
+
+    Parameters
+    ----------
+    path : Path
+        A uint8 NIfTI-1.
+    blocks : (z, y, x) int
+        Voxels of the file that were one to the planner; the array then has one for each block.
 
     Raises
     ------
     RuntimeError
         If SimpleITK cannot read the header.
     OSError, EOFError, ValueError
-        If the voxels are not whole, or no uint8.
+        If the voxels are not whole, or no uint8, or not alike within a block.
     """
     reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]  # generated code
     reader.SetFileName(str(path))
@@ -129,9 +139,23 @@ def read_image(path: Path) -> Image:
     matrix = np.array(reader.GetDirection()).reshape(3, 3) * np.array(reader.GetSpacing())
     shape = np.array(reader.GetSize()[::-1])
     values, low = _labelled_box(_planes(path, (int(shape[1]), int(shape[2])), int(shape[0])))
-    after = shape - low - values.shape
-    origin = np.array(reader.GetOrigin()) + matrix @ low[::-1]
-    return Image(values, matrix, origin, _counts(low), _counts(after))
+    values = _joined(values, blocks)
+    after = shape - low - np.multiply(values.shape, blocks)
+    origin = np.array(reader.GetOrigin()) + matrix @ (low + (np.array(blocks) - 1) / 2)[::-1]
+    return Image(values, matrix * blocks[::-1], origin, _counts(low), _counts(after), blocks)
+
+
+def _joined(values: NDArray[np.uint8], blocks: Counts) -> NDArray[np.uint8]:
+    """One value a block; where none is labelled, one empty block."""
+    if not values.any():
+        return np.zeros((1, 1, 1), np.uint8)
+    if np.any(np.mod(values.shape, blocks)):
+        raise ValueError(f"found labels of {values.shape} voxels, expected whole blocks of {blocks}")
+    joined = np.ascontiguousarray(values[:: blocks[0], :: blocks[1], :: blocks[2]])
+    for k, j, i in np.ndindex(*blocks):
+        if not np.array_equal(values[k :: blocks[0], j :: blocks[1], i :: blocks[2]], joined):
+            raise ValueError(f"found labels that differ within a block of {blocks} voxels")
+    return joined
 
 
 def _counts(numbers: NDArray[np.int_]) -> Counts:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.grid import Grid
-from planner.images import write_labels, write_volume
+from planner.images import write_labels, write_placed_labels, write_volume
 from planner.verify.image import Image, read_image
-from planner.volume import LabelMap, Volume
+from planner.volume import LabelMap, PlacedLabels, Volume
 
 SHAPE = (9, 11, 13)
 GRID = Grid.from_spacing(SHAPE, (1.25, 0.75, 0.5), (-4.5, 3.25, 100.125))
@@ -84,3 +84,36 @@ def test_what_is_no_uint8_or_cut_short_is_an_error(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(gzip.compress(data[:-50]))
     with pytest.raises(ValueError, match="reshape"):
         read_image(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize("low", [(0, 0, 0), (1, 0, 2)])
+def test_blocks_are_one_voxel_each(tmp_path, low):
+    """Labels that were found on means of 2 x 1 x 3 voxels, wherever the first block begins."""
+    blocks = (2, 1, 3)
+    coarse = np.zeros((3, 11, 3), np.uint8)
+    coarse[1:, 2:5, :2] = 4
+    coarse[0, 3, 2] = 9
+    box = tuple(slice(k, k + n * b) for k, n, b in zip(low, coarse.shape, blocks, strict=True))
+    write_placed_labels(tmp_path / "a.nii.gz", PlacedLabels(GRID, box, coarse, blocks))
+    image = read_image(tmp_path / "a.nii.gz", blocks)
+    assert image.shape_zyx == SHAPE
+    write_placed_labels(tmp_path / "b.nii.gz", PlacedLabels(GRID, box, coarse[::-1, ::-1], blocks))
+    assert image.same_grid(read_image(tmp_path / "b.nii.gz", blocks))
+    assert not image.same_grid(read_image(tmp_path / "b.nii.gz"))
+    np.testing.assert_array_equal(image.values, coarse[:, 2:5])
+    np.testing.assert_allclose(image.spacing_xyz[::-1], np.multiply(blocks, GRID.spacing_zyx_mm))
+    index = np.argwhere(coarse == 9) * blocks + low + (np.array(blocks) - 1) / 2
+    np.testing.assert_allclose(image.points(image.values == 9), GRID.to_lps(index), atol=1e-4)
+    far = image.around(GRID.to_lps([[0, 0, 0], SHAPE]), 50.0)
+    assert (np.multiply(far.values.shape, blocks) > np.array(SHAPE) - 2 * np.array(blocks)).all()
+    assert np.count_nonzero(far.values) == np.count_nonzero(coarse)
+
+
+def test_labels_that_are_no_blocks_are_an_error(tmp_path):
+    write_labels(tmp_path / "a.nii.gz", LabelMap(values(), GRID))
+    with pytest.raises(ValueError, match="expected whole blocks"):
+        read_image(tmp_path / "a.nii.gz", (2, 1, 1))
+    with pytest.raises(ValueError, match="differ within a block"):
+        read_image(tmp_path / "a.nii.gz", (1, 1, 2))
+    write_labels(tmp_path / "b.nii.gz", LabelMap(np.zeros(SHAPE, np.uint8), GRID))
+    assert read_image(tmp_path / "b.nii.gz", (2, 2, 2)).shape_zyx == SHAPE

@@ -72,7 +72,7 @@ def compare(volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, size
     config = TrajectoryConfig()
     started = time.perf_counter()
     region = make_region(volume, bones, joint, keepouts, config.constraints)
-    scene = with_guard(make_scene(region, bones, joint, config), config)
+    scene = with_guard(make_scene(region, bones, joint, config), config, config.search.guard_mm)
     trials = try_all(scene, first_poses(joint, scene, config.search), sizes)
     found = next_best(Climber(scene, config.search, 0.0), trials, np.zeros((0, 6)))
     searched, search_s = (found.value if found is not None else 0.0), time.perf_counter() - started

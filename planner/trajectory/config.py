@@ -134,8 +134,9 @@ class Score(Section):
     """Smallest clearance of a green plan; below it a plan is amber."""
 
     size_tolerance: NotNegative = 0.005
-    """A larger implant is preferred to a smaller one that scores at most this much more: the score decides, and of
-    equals the larger holds better `[P]`."""
+    """Scores that differ by no more than this are equal. Of equals the larger implant comes first, for it holds better,
+    and of equal sizes that with the larger clearance: the score has flat tops, and noise in the scan must not choose on
+    them `[P]`."""
 
     @model_validator(mode="after")
     def _weights_sum_to_one(self) -> Score:

@@ -49,7 +49,7 @@ def _squared(mask, z_mm, y_mm, x_mm, reach_mm):  # type: ignore[no-untyped-def]
     across, out = np.empty_like(along), np.empty((depth, height * width), np.float32)
     for z in range(depth):
         _rows(mask[z], x_mm, reach_mm, along[z])
-        _envelope(along[z], 0, width, y_mm, reach_mm, across[z])
+        _envelope(along[z], np.int64(0), width, y_mm, reach_mm, across[z])
     flat = across.reshape(depth, height * width)
     for y in range(height):
         _envelope(flat, y * width, (y + 1) * width, z_mm, reach_mm, out)

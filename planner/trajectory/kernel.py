@@ -121,8 +121,12 @@ SACRUM_FIELD, HIP_FIELD, NEURAL_FIELD, VENTRAL_FIELD, OUTER_FIELD, DEPTH_FIELD, 
 ROUNDING_MM = 0.01
 """Of the fields, with room."""
 
-FIELD_COUNT = len(FIELDS)
-"""Values at a voxel."""
+FIELD_COUNT = np.int64(len(FIELDS))
+"""Values at a voxel. This and the counts below are numpy's integers: numba compiles what a plain constant is given to
+anew for each value."""
+
+CONSTRAINT_COUNT, TERM_COUNT, MEASURE_COUNT = np.int64(len(CONSTRAINTS)), np.int64(len(TERMS)), np.int64(len(MEASURES))
+"""Lengths of the arrays that go with them."""
 
 STATION_MM = 2.0
 """Largest spacing of the rings along the implant."""
@@ -201,18 +205,29 @@ MOVES = np.array(
 turns about either end instead of the centre, for ridges between two constraints."""
 
 
-COSINES, SINES = (turn(2 * np.pi * np.arange(RING) / RING) for turn in (np.cos, np.sin))
-"""Of the points on a ring."""
+def _turns(count: int) -> NDArray[np.float64]:
+    """Cosine and sine of evenly spaced points on a ring."""
+    angles = 2 * np.pi * np.arange(count) / count
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
-CANNULA_COSINES, CANNULA_SINES = (
-    np.append(turn(2 * np.pi * np.arange(CANNULA_RING) / CANNULA_RING), 0.0) for turn in (np.cos, np.sin)
-)
-"""Of the points on a ring of the cannula; the last is its middle."""
 
-RADIUS_COSINES, RADIUS_SINES = (
-    turn(2 * np.pi * np.arange(RADIUS_DIRECTIONS) / RADIUS_DIRECTIONS) for turn in (np.cos, np.sin)
-)
+MIDDLE = np.zeros((1, 2))
+"""The axis itself as a ring."""
+
+RING_TURNS = _turns(RING)
+"""A ring of the implant."""
+
+EVEN_TURNS, ODD_TURNS = RING_TURNS[::2].copy(), RING_TURNS[1::2].copy()
+"""Half a ring: enough for the end faces and for the shell."""
+
+CANNULA_TURNS = np.vstack([_turns(CANNULA_RING), MIDDLE])
+"""A ring of the cannula and its middle."""
+
+RADIUS_TURNS = _turns(RADIUS_DIRECTIONS)
 """Of `RADIUS_DIRECTIONS`."""
+
+OUTSIDE = np.array([FAR_MM, FAR_MM, FAR_MM, FAR_MM, FAR_MM, -FAR_MM, 0.0, 0.0], np.float32)
+"""All fields outside the region: far from everything and in no bone."""
 
 Array = NDArray[np.float64]
 
@@ -233,8 +248,7 @@ PARTS = {
 TO_INDEX, AXES, FACING, SLAB, NOTCH_AT, LIMITS, RAMPS, WEIGHTS, CANNULA_WALL, SHELL_DEPTH, _ = np.cumsum(
     [0, *PARTS.values()]
 )
-"""Where each part of `Scene.numbers` begins. As numpy's integers: for each plain one, numba would compile the function
-that it is given to anew."""
+"""Where each part of `Scene.numbers` begins."""
 
 LEAST_THIRD, MOST_THIRD = SLAB + 3, SLAB + 4
 """Bounds of the middle third."""
@@ -321,29 +335,39 @@ def _frame(scene, pose):  # type: ignore[no-untyped-def]
 
 
 @njit(**PRIVATE)
-def _look_up(scene, frame, t, p, q, out):  # type: ignore[no-untyped-def]
-    """Trilinear values of all fields at a sample; outside the region, far from everything and in no bone."""
-    a = frame[0, 0] + t * frame[1, 0] + p * frame[2, 0] + q * frame[3, 0]
-    b = frame[0, 1] + t * frame[1, 1] + p * frame[2, 1] + q * frame[3, 1]
-    c = frame[0, 2] + t * frame[1, 2] + p * frame[2, 2] + q * frame[3, 2]
+def _ring(scene, frame, t, radius, turns, sample):  # type: ignore[no-untyped-def]
+    """Trilinear values of all fields at the points of a ring: the least of each, and the sum.
+
+    A whole ring at once: to hand the scene on costs as much as a point.
+    """
     depth, height, width = scene.shape_zyx
-    if not (0 <= a <= depth - 1 and 0 <= b <= height - 1 and 0 <= c <= width - 1):
-        for f in range(FIELD_COUNT):
-            out[f] = FAR_MM if f < DEPTH_FIELD else 0.0
-        out[DEPTH_FIELD] = -FAR_MM
-        return
-    i, j, k = min(int(a), depth - 2), min(int(b), height - 2), min(int(c), width - 2)
-    fa, fb, fc = np.float32(a - i), np.float32(b - j), np.float32(c - k)
-    ga, gb, gc = np.float32(1) - fa, np.float32(1) - fb, np.float32(1) - fc
     v, right = scene.values, np.uint64(FIELD_COUNT)
     down, up = np.uint64(width * FIELD_COUNT), np.uint64(height * width * FIELD_COUNT)
-    near = np.uint64(i) * up + np.uint64(j) * down + np.uint64(k) * right
-    for f in range(FIELD_COUNT):
-        w = near + np.uint64(f)
-        below = gb * (gc * v[w] + fc * v[w + right]) + fb * (gc * v[w + down] + fc * v[w + down + right])
-        w += up
-        above = gb * (gc * v[w] + fc * v[w + right]) + fb * (gc * v[w + down] + fc * v[w + down + right])
-        out[f] = ga * below + fa * above
+    least, total = sample[0], sample[1]
+    least[:] = np.float32(math.inf)
+    total[:] = np.float32(0)
+    for point in range(len(turns)):
+        p, q = radius * turns[point, 0], radius * turns[point, 1]
+        a = frame[0, 0] + t * frame[1, 0] + p * frame[2, 0] + q * frame[3, 0]
+        b = frame[0, 1] + t * frame[1, 1] + p * frame[2, 1] + q * frame[3, 1]
+        c = frame[0, 2] + t * frame[1, 2] + p * frame[2, 2] + q * frame[3, 2]
+        if not (0 <= a <= depth - 1 and 0 <= b <= height - 1 and 0 <= c <= width - 1):
+            for f in range(FIELD_COUNT):
+                least[f] = min(least[f], OUTSIDE[f])
+                total[f] += OUTSIDE[f]
+            continue
+        i, j, k = min(int(a), depth - 2), min(int(b), height - 2), min(int(c), width - 2)
+        fa, fb, fc = np.float32(a - i), np.float32(b - j), np.float32(c - k)
+        ga, gb, gc = np.float32(1) - fa, np.float32(1) - fb, np.float32(1) - fc
+        near = np.uint64(i) * up + np.uint64(j) * down + np.uint64(k) * right
+        for f in range(FIELD_COUNT):
+            w = near + np.uint64(f)
+            below = gb * (gc * v[w] + fc * v[w + right]) + fb * (gc * v[w + down] + fc * v[w + down + right])
+            w += up
+            above = gb * (gc * v[w] + fc * v[w + right]) + fb * (gc * v[w + down] + fc * v[w + down + right])
+            value = ga * below + fa * above
+            least[f] = min(least[f], value)
+            total[f] += value
 
 
 @njit(**PRIVATE)
@@ -354,13 +378,13 @@ def _less(distance, inside, far):  # type: ignore[no-untyped-def]
 
 @njit(**PRIVATE)
 def _include(m, sample, inside):  # type: ignore[no-untyped-def]
-    """Let one point of the implant count, with a ball of a radius round it that lies within the implant."""
-    m[NEURAL] = min(m[NEURAL], _less(sample[NEURAL_FIELD], inside, FAR_MM))
-    m[VENTRAL] = min(m[VENTRAL], _less(sample[VENTRAL_FIELD], inside, FAR_MM))
-    m[OUTER] = min(m[OUTER], _less(sample[OUTER_FIELD], inside, FAR_MM))
-    m[CONTAINMENT] = min(m[CONTAINMENT], _less(sample[DEPTH_FIELD], inside, SOLID_REACH_MM))
-    m[SACRUM_BITE] = max(m[SACRUM_BITE], -sample[SACRUM_FIELD])
-    m[HIP_BITE] = max(m[HIP_BITE], -sample[HIP_FIELD])
+    """Let a ring of the implant count, with balls of a radius round its points that lie within the implant."""
+    m[NEURAL] = min(m[NEURAL], _less(sample[0, NEURAL_FIELD], inside, FAR_MM))
+    m[VENTRAL] = min(m[VENTRAL], _less(sample[0, VENTRAL_FIELD], inside, FAR_MM))
+    m[OUTER] = min(m[OUTER], _less(sample[0, OUTER_FIELD], inside, FAR_MM))
+    m[CONTAINMENT] = min(m[CONTAINMENT], _less(sample[0, DEPTH_FIELD], inside, SOLID_REACH_MM))
+    m[SACRUM_BITE] = max(m[SACRUM_BITE], -sample[0, SACRUM_FIELD])
+    m[HIP_BITE] = max(m[HIP_BITE], -sample[0, HIP_FIELD])
 
 
 @njit(**PRIVATE)
@@ -374,10 +398,10 @@ def _axis(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
     share, slope, square = 0.0, 0.0, 0.0
     for s in range(stations):
         t = length * (s / (stations - 1) - 0.5)
-        _look_up(scene, frame, t, 0.0, 0.0, sample)
+        _ring(scene, frame, t, 0.0, MIDDLE, sample)
         _include(m, sample, max(0.0, min(diameter / 2, length / 2 - abs(t))))
-        offset = 0.5 * (sample[SACRUM_FIELD] - sample[HIP_FIELD])
-        share += sample[ARTICULAR_FIELD]
+        offset = 0.5 * (sample[0, SACRUM_FIELD] - sample[0, HIP_FIELD])
+        share += sample[0, ARTICULAR_FIELD]
         slope += t * offset
         square += t * t
         if 2 * s == stations - 1:
@@ -394,14 +418,11 @@ def _body(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
     stations = math.ceil(length / STATION_MM) + 1
     for s in range(stations):
         t = length * (s / (stations - 1) - 0.5)
-        at_end = s == 0 or s == stations - 1
-        for k in range(RING):
-            p, q = radius * COSINES[k], radius * SINES[k]
-            _look_up(scene, frame, t, p, q, sample)
+        _ring(scene, frame, t, radius, RING_TURNS, sample)
+        _include(m, sample, 0.0)
+        if s in (0, stations - 1):
+            _ring(scene, frame, t, 0.5 * radius, EVEN_TURNS, sample)
             _include(m, sample, 0.0)
-            if at_end and k % 2 == 0:
-                _look_up(scene, frame, t, 0.5 * p, 0.5 * q, sample)
-                _include(m, sample, 0.0)
 
 
 @njit(**PRIVATE)
@@ -413,10 +434,9 @@ def _shell(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
     total = 0.0
     for s in range(stations):
         t = length * (s / (stations - 1) - 0.5)
-        for k in range(1, RING, 2):
-            _look_up(scene, frame, t, beyond * COSINES[k], beyond * SINES[k], sample)
-            total += sample[HU_FIELD]
-    m[SHELL] = total / (stations * (RING // 2))
+        _ring(scene, frame, t, beyond, ODD_TURNS, sample)
+        total += sample[1, HU_FIELD]
+    m[SHELL] = total / (stations * len(ODD_TURNS))
 
 
 @njit(**PRIVATE)
@@ -427,15 +447,15 @@ def _march(scene, frame, start, sign, sample):  # type: ignore[no-untyped-def]
     """
     before, deepest = 0.0, FAR_MM
     for step in range(MARCH_STEPS + 1):
-        _look_up(scene, frame, start + sign * step * MARCH_MM, 0.0, 0.0, sample)
-        depth = sample[DEPTH_FIELD]
+        _ring(scene, frame, start + sign * step * MARCH_MM, 0.0, MIDDLE, sample)
+        depth = sample[0, DEPTH_FIELD]
         if depth < 0:
             if step == 0:
                 return 0.0, deepest
             return MARCH_MM * (step - depth / (depth - before)), deepest
         before = depth
         if step > 0:
-            deepest = min(deepest, sample[SACRUM_FIELD], sample[HIP_FIELD])
+            deepest = min(deepest, sample[0, SACRUM_FIELD], sample[0, HIP_FIELD])
     return math.inf, deepest
 
 
@@ -458,10 +478,9 @@ def _access(scene, frame, size, m, sample, effort):  # type: ignore[no-untyped-d
         if effort < THOROUGH and (m[ACCESS_BONE] + n[NIBBLE_LIMIT] < 0 or m[ACCESS_NEURAL] < n[NEURAL_LIMIT]):
             return
         t = -length / 2 - mouth - s * CANNULA_STATION_MM
-        for k in range(CANNULA_RING + 1):
-            _look_up(scene, frame, t, radius * CANNULA_COSINES[k], radius * CANNULA_SINES[k], sample)
-            m[ACCESS_BONE] = min(m[ACCESS_BONE], sample[SACRUM_FIELD], sample[HIP_FIELD])
-            m[ACCESS_NEURAL] = min(m[ACCESS_NEURAL], sample[NEURAL_FIELD])
+        _ring(scene, frame, t, radius, CANNULA_TURNS, sample)
+        m[ACCESS_BONE] = min(m[ACCESS_BONE], sample[0, SACRUM_FIELD], sample[0, HIP_FIELD])
+        m[ACCESS_NEURAL] = min(m[ACCESS_NEURAL], sample[0, NEURAL_FIELD])
 
 
 @njit(**PRIVATE)
@@ -527,7 +546,7 @@ def _measure(scene, pose, size, m, slack, effort):  # type: ignore[no-untyped-de
     """
     m[:] = FAR_MM
     m[SACRUM_BITE] = m[HIP_BITE] = m[OFFSET] = m[ANGLE] = 0.0
-    n, sample, frame = scene.numbers, np.empty(FIELD_COUNT, np.float32), _frame(scene, pose)
+    n, sample, frame = scene.numbers, np.empty((2, FIELD_COUNT), np.float32), _frame(scene, pose)
     _place(scene, pose, size, m)
     least = _slacks(n, m, slack)
     if least < 0 and effort < THOROUGH:
@@ -596,7 +615,7 @@ def _safe_radius(scene, pose, size, tightest, enough, first):  # type: ignore[no
     it is no more than `enough`: begin with the direction `first` that is likely to bind.
     """
     u, v = _across(scene, pose)
-    m, left, moved = np.empty(len(MEASURES)), np.empty(len(CONSTRAINTS)), pose.copy()
+    m, left, moved = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT), pose.copy()
     least, binding = scene.numbers[RADIUS_ONE], first
     for turn in range(RADIUS_DIRECTIONS):
         k = (first + turn) % RADIUS_DIRECTIONS
@@ -604,7 +623,7 @@ def _safe_radius(scene, pose, size, tightest, enough, first):  # type: ignore[no
         while radius < least and least > enough:
             ahead = radius + max(slack, RADIUS_STEP_MM)
             for axis in range(3):
-                moved[axis] = pose[axis] + ahead * (RADIUS_COSINES[k] * u[axis] + RADIUS_SINES[k] * v[axis])
+                moved[axis] = pose[axis] + ahead * (RADIUS_TURNS[k, 0] * u[axis] + RADIUS_TURNS[k, 1] * v[axis])
             broken, _ = _measure(scene, moved, size, m, left, HASTY)
             slack = _sideways(left)
             if broken < 0:
@@ -621,8 +640,8 @@ def _evaluate(scene, pose, size, beat, way):  # type: ignore[no-untyped-def]
     is measured if `way`, the direction to begin with, is not negative, and the direction that binds is returned;
     else the least slack stands in for the radius, which is no less.
     """
-    n, m = scene.numbers, np.empty(len(MEASURES))
-    slack, each, sample = np.empty(len(CONSTRAINTS)), np.empty(len(TERMS)), np.empty(FIELD_COUNT, np.float32)
+    n, m = scene.numbers, np.empty(MEASURE_COUNT)
+    slack, each, sample = np.empty(CONSTRAINT_COUNT), np.empty(TERM_COUNT), np.empty((2, FIELD_COUNT), np.float32)
     least, frame = _measure(scene, pose, size, m, slack, HASTY if beat >= 0 else THOROUGH)
     if least < 0:
         return least, way
@@ -644,15 +663,15 @@ def _evaluate(scene, pose, size, beat, way):  # type: ignore[no-untyped-def]
 @njit(**PUBLIC)
 def assess(scene, pose, size):  # type: ignore[no-untyped-def]
     """`MEASURES`, slacks of `CONSTRAINTS` and `TERMS` of one implant, with the safe entry radius and its term."""
-    n, m = scene.numbers, np.empty(len(MEASURES))
-    slack, each, sample = np.empty(len(CONSTRAINTS)), np.empty(len(TERMS)), np.empty(FIELD_COUNT, np.float32)
+    n, m = scene.numbers, np.empty(MEASURE_COUNT)
+    slack, each, sample = np.empty(CONSTRAINT_COUNT), np.empty(TERM_COUNT), np.empty((2, FIELD_COUNT), np.float32)
     least, frame = _measure(scene, pose, size, m, slack, THOROUGH)
     _shell(scene, frame, size, m, sample)
     _terms(n, m, each)
     radius = 0.0
     if least >= 0:
         radius, _ = _safe_radius(scene, pose, size, _sideways(slack), 0.0, np.int64(0))
-    each[len(TERMS) - 1] = _ramp(radius, n[RADIUS_ZERO], n[RADIUS_ONE])
+    each[TERM_COUNT - 1] = _ramp(radius, n[RADIUS_ZERO], n[RADIUS_ONE])
     return m, slack, each, radius
 
 
@@ -664,10 +683,10 @@ def evaluate_all(scene, poses, diameters, lengths):  # type: ignore[no-untyped-d
     way. The slack stands in for the safe entry radius.
     """
     values = np.empty((len(poses), len(diameters), len(lengths)))
-    broken = np.zeros(len(CONSTRAINTS), np.int64)
+    broken = np.zeros(CONSTRAINT_COUNT, np.int64)
     which = np.zeros((len(diameters), len(lengths)), np.int64)
-    m, slack = np.empty(len(MEASURES)), np.empty(len(CONSTRAINTS))
-    each, sample, n = np.empty(len(TERMS)), np.empty(FIELD_COUNT, np.float32), scene.numbers
+    m, slack = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT)
+    each, sample, n = np.empty(TERM_COUNT), np.empty((2, FIELD_COUNT), np.float32), scene.numbers
     for k in range(len(poses)):
         for a in range(len(diameters)):
             for b in range(len(lengths)):
@@ -693,8 +712,8 @@ def evaluate_all(scene, poses, diameters, lengths):  # type: ignore[no-untyped-d
 @njit(**PUBLIC)
 def only_broken(scene, poses, size):  # type: ignore[no-untyped-def]
     """Count, for each constraint, the poses that break it and no other, and find the best slack among them."""
-    alone, best = np.zeros(len(CONSTRAINTS), np.int64), np.full(len(CONSTRAINTS), -math.inf)
-    m, slack = np.empty(len(MEASURES)), np.empty(len(CONSTRAINTS))
+    alone, best = np.zeros(CONSTRAINT_COUNT, np.int64), np.full(CONSTRAINT_COUNT, -math.inf)
+    m, slack = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT)
     for k in range(len(poses)):
         _measure(scene, poses[k], size, m, slack, THOROUGH)
         broken, last = 0, 0
@@ -764,7 +783,7 @@ def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyp
 @njit(**PUBLIC)
 def breached(scene, poses, size, floors):  # type: ignore[no-untyped-def]
     """Share of ``(n, 6)`` poses of which one of `BREACH` is below its floor; at a floor of 0, touches."""
-    count, m, sample = 0, np.empty(len(MEASURES)), np.empty(FIELD_COUNT, np.float32)
+    count, m, sample = 0, np.empty(MEASURE_COUNT), np.empty((2, FIELD_COUNT), np.float32)
     for k in range(len(poses)):
         m[:] = FAR_MM
         frame = _frame(scene, poses[k])

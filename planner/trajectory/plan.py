@@ -29,7 +29,7 @@ from planner.trajectory.model import Candidate, Clearance, PlacementError, SideP
 from planner.trajectory.placement import breach_probability
 from planner.trajectory.region import Region, make_region
 from planner.trajectory.scene import make_scene, with_guard
-from planner.trajectory.search import Climber, Found, Trials, first_poses, next_best, try_all
+from planner.trajectory.search import HAZARDS, Climber, Found, Trials, first_poses, next_best, try_all
 from planner.volume import Volume
 
 __all__ = ["plan_side"]
@@ -38,16 +38,13 @@ CANNULA_LENGTH_MM = 120.0
 """Cannula that is checked against neural structures where the skin is not in the scan."""
 
 ALLOWED_MISSES = 3
-"""Rounds of the search whose result may fail the exact check before the search gives up."""
+"""Rounds of the search whose result may fail the exact check before the search gives up; each holds back more."""
 
 NOTHING_NEURAL = "Neither sacral canal nor foramina were found beside the joint: no path can be checked against them."
 """Why a side without keep-outs is not planned."""
 
 UNIT_OF_SLACK = dict.fromkeys(("axial-angle", "cranial-tilt"), "mm at the tip of a 20 mm implant")
 """Of the constraints on angles; all others are in mm."""
-
-HAZARDS = ("neural", "ventral_cortex", "outer_iliac_cortex")
-"""Clearances that the grade goes by."""
 
 Points = NDArray[np.float64]
 
@@ -114,7 +111,7 @@ def plan_side(
     if not len(region.structures["neural"].points_lps):
         return SidePlan(joint.side, "not-planned", NOTHING_NEURAL, (), {})
     task = Task(volume, bones, joint, region, make_scene(region, bones, joint, config), implant, config)
-    guarded = with_guard(task.scene, config)
+    guarded = with_guard(task.scene, config, config.search.guard_mm)
     trials = try_all(guarded, first_poses(joint, guarded, config.search), sizes)
     candidates, best_failure = _propose(task, guarded, trials)
     rejected = dict(zip(CONSTRAINTS, trials.rejected.tolist(), strict=True))
@@ -145,24 +142,43 @@ def _unverified(keepouts: Keepouts, task: Task) -> str:
 
 def _propose(task: Task, guarded: Scene, trials: Trials) -> tuple[tuple[Candidate, ...], Found | None]:
     """Candidates, best first, and the nearest miss if there is none."""
-    search, score = task.config.search, task.config.score
-    climber = Climber(guarded, search, score.size_tolerance)
+    config, tolerance = task.config, task.config.score.size_tolerance
+    climber = Climber(guarded, config.search, tolerance)
     taken, misses = np.zeros((0, 6)), 0
     candidates: list[Candidate] = []
     best_failure = None
-    while len(candidates) < search.candidates and misses < ALLOWED_MISSES:
+    while len(candidates) < config.search.candidates and misses < ALLOWED_MISSES:
         found = next_best(climber, trials, taken)
         if found is None or found.value < 0:
             best_failure = best_failure or found
             break
-        taken = np.vstack([taken, found.pose])
         candidate = _candidate(task, found)
-        if candidate is None:
-            misses += 1
-            best_failure = best_failure or found
-        else:
+        if candidate is not None:
             candidates.append(candidate)
-    return tuple(sorted(candidates, key=lambda candidate: -candidate.score)), best_failure
+            taken = np.vstack([taken, found.pose])
+            continue
+        best_failure = best_failure or found
+        misses += 1
+        if misses > 1:  # holding back more did not help
+            taken = np.vstack([taken, found.pose])
+        guard_mm = (1 + misses) * config.search.guard_mm
+        climber = Climber(with_guard(task.scene, config, guard_mm), config.search, tolerance)
+    return _ranked(candidates, tolerance), best_failure
+
+
+def _ranked(candidates: list[Candidate], tolerance: float) -> tuple[Candidate, ...]:
+    """Best first; of those whose scores are equal within the tolerance, the largest, and with the most clearance."""
+    left, ranked = list(candidates), []
+    while left:
+        best = max(candidate.score for candidate in left)
+        near = [candidate for candidate in left if candidate.score >= best - tolerance]
+        ranked.append(max(near, key=lambda one: (one.diameter_mm**2 * one.length_mm, _least_clearance(one), one.score)))
+        left.remove(ranked[-1])
+    return tuple(ranked)
+
+
+def _least_clearance(candidate: Candidate) -> float:
+    return min(candidate.clearances[name].mm for name in HAZARDS if name in candidate.clearances)
 
 
 def _candidate(task: Task, found: Found) -> Candidate | None:

@@ -40,10 +40,10 @@ def make_scene(region: Region, bones: Bones, joint: Joint, config: TrajectoryCon
     return Scene(region.fields.reshape(-1), region.grid.shape_zyx, numbers, outer_edge(joint))
 
 
-def with_guard(scene: Scene, config: TrajectoryConfig) -> Scene:
-    """Copy the scene with the search's guard held back from the distances that are sampled."""
+def with_guard(scene: Scene, config: TrajectoryConfig, guard_mm: float) -> Scene:
+    """Copy the scene with a guard held back from the distances that are sampled."""
     numbers = scene.numbers.copy()
-    numbers[LIMITS:RAMPS] = _limits(config.constraints, config.score, config.search.guard_mm)
+    numbers[LIMITS:RAMPS] = _limits(config.constraints, config.score, guard_mm)
     return scene._replace(numbers=numbers)
 
 

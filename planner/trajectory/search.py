@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from planner.joint.model import Joint, Third
 from planner.trajectory.config import Search
-from planner.trajectory.kernel import Scene, climb, evaluate_all, is_new
+from planner.trajectory.kernel import MEASURES, Scene, assess, climb, evaluate_all, is_new
 from planner.trajectory.scene import joint_normals
 
-__all__ = ["Climber", "Found", "Trials", "first_poses", "next_best", "try_all"]
+__all__ = ["HAZARDS", "Climber", "Found", "Trials", "first_poses", "next_best", "try_all"]
 
 IN_PLANE_DEG = (-24.0, 42.0)
 """First directions within the joint, from the axial plane to cranial: the tilts allowed and some more, for joints that
@@ -27,6 +27,9 @@ OUT_OF_PLANE_DEG = (-8.0, 0.0, 8.0)
 
 POLISHED = 10
 """Best climbs of a round that are climbed again with the safe entry radius in the score, besides one of each size."""
+
+HAZARDS = ("neural", "ventral_cortex", "outer_iliac_cortex")
+"""Clearances that the score and the grade go by."""
 
 APART_MM, APART_DEG = 1.5, 3.0
 """Climbs that end nearer to each other than this have found the same place."""
@@ -158,7 +161,7 @@ def next_best(climber: Climber, trials: Trials, taken: Array) -> Found | None:
     ranked = sorted(climbed, key=lambda found: -found.value)
     reach = float(climber.scene.part("weights")[-1]) + climber.size_tolerance
     polished = [climber.polish(found, taken) for found in _shortlist(ranked, reach)]
-    return _largest(polished, climber.size_tolerance)
+    return _largest(climber.scene, polished, climber.size_tolerance)
 
 
 def _starts(poses: Array, values: Array, taken: Array, search: Search, count: int) -> list[Array]:
@@ -189,10 +192,16 @@ def _shortlist(ranked: list[Found], reach: float) -> list[Found]:
     return chosen
 
 
-def _largest(found: list[Found], tolerance: float) -> Found | None:
-    """Pick the largest implant among those that score nearly as well as the best."""
+def _largest(scene: Scene, found: list[Found], tolerance: float) -> Found | None:
+    """Of those that score nearly as well as the best, pick the largest implant, and the one with most clearance."""
     if not found:
         return None
     best = max(entry.value for entry in found)
     near = [entry for entry in found if entry.value >= best - tolerance]
-    return max(near, key=lambda entry: (entry.size[0] ** 2 * entry.size[1], entry.value))
+    return max(near, key=lambda entry: (entry.size[0] ** 2 * entry.size[1], _clearance(scene, entry), entry.value))
+
+
+def _clearance(scene: Scene, found: Found) -> float:
+    """Smallest clearance to neural structures and cortex, as far as the fields reach."""
+    measures = assess(scene, found.pose, found.size)[0]
+    return min(float(measures[MEASURES.index(name)]) for name in HAZARDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -32,6 +33,10 @@ def local_ends(planned: Planned, side: Side) -> np.ndarray:
     """Entry and tip of the best candidate in the joint's frame: depth, out, up."""
     candidate = best(planned.plans[side])
     return planned.phantom.local(np.stack([candidate.implant_entry_lps, candidate.implant_tip_lps]), side)
+
+
+def least_clearance(candidate: Candidate) -> float:
+    return min(candidate.clearances[k].mm for k in ("neural", "ventral_cortex", "outer_iliac_cortex"))
 
 
 def angle_between(one: Candidate, other: Candidate) -> float:
@@ -93,8 +98,11 @@ def test_score_is_the_weighted_sum_of_its_terms(planned: Planned) -> None:
 def test_candidates_are_three_distinct_and_best_first(planned: Planned) -> None:
     for plan in planned.plans.values():
         assert len(plan.candidates) == 3
-        scores = [candidate.score for candidate in plan.candidates]
-        assert scores == sorted(scores, reverse=True)
+        tolerance = TrajectoryConfig().score.size_tolerance
+        for one, worse in pairwise(plan.candidates):
+            assert one.score >= worse.score - tolerance
+            if one.score < worse.score:  # equal within the tolerance: of one size, the clearance decides
+                assert least_clearance(one) >= least_clearance(worse)
         for i, one in enumerate(plan.candidates):
             for other in plan.candidates[:i]:
                 centres = [(c.implant_entry_lps + c.implant_tip_lps) / 2 for c in (one, other)]

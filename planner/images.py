@@ -120,8 +120,8 @@ def read_labels(path: Path) -> LabelMap:
         If the file is damaged, is not one 3-D volume in a known place, or holds other values than 0-255.
     """
     array, grid = _read_image(path)
-    values = array.astype(np.uint8)
-    if not np.array_equal(values, array):
+    values = array.astype(np.uint8, copy=False)
+    if values is not array and not np.array_equal(values, array):
         raise LabelsError(
             f"{path.name}: found values from {array.min()} to {array.max()}, expected whole numbers from 0 to 255.",
             "Save the segmentation as 8-bit labels.",

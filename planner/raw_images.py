@@ -210,6 +210,8 @@ class RawSource:
             for k in indices:
                 file.seek(self._layout.offset + (k * rows + cut.start) * line)
                 data = file.read((cut.stop - cut.start) * line)
+                if len(data) < (cut.stop - cut.start) * line:
+                    raise EOFError(f"plane {k} is cut short")
                 yield self._hounsfield(data, columns)[:, across]
 
     def _inflated(self, indices: Sequence[int], window: Window | None) -> Iterator[Plane]:

@@ -33,7 +33,7 @@ def settle_border(
     grid: Grid,
     config: SegmentationConfig,
 ) -> NDArray[np.uint8]:
-    """Peel voxels off the three bones of the pelvis that are darker than ``border_share`` of the cortex beside them.
+    """Peel voxels off the three bones of the pelvis that are darker than a share of the cortex beside them.
 
     Parameters
     ----------
@@ -55,15 +55,17 @@ def settle_border(
     window = np.maximum(np.round(WINDOW_MM / spacing), 1).astype(np.int64)
     shallow = max(round(PEEL_MM / float(np.mean(spacing))), 0)
     deep = max(int(np.ceil(config.add_mm / float(spacing.min()))), shallow)
-    limits = np.array([SOFT_HU, BRIGHTEST_HU, config.border_share])
+    share = float(np.interp(spacing.max(), config.border_mm, config.border_share))
+    limits = np.array([SOFT_HU, BRIGHTEST_HU, share])
     for step in range(deep):
-        if _peel(hu, settled, inside, hold, window, limits, step < shallow) == 0:
+        kept = hold if step < shallow else hold | inside
+        if _peel(hu, settled, kept, window, limits) == 0:
             break
     return settled
 
 
 @njit(cache=True)
-def _peel(hu, labels, inside, hold, window, limits, into):  # type: ignore[no-untyped-def]  # noqa: C901
+def _peel(hu, labels, hold, window, limits):  # type: ignore[no-untyped-def]  # noqa: C901
     """One layer; returns how many voxels were taken."""
     nz, ny, nx = hu.shape
     taken = [(0, 0, 0)]
@@ -71,7 +73,7 @@ def _peel(hu, labels, inside, hold, window, limits, into):  # type: ignore[no-un
         for y in range(1, ny - 1):
             for x in range(1, nx - 1):
                 label = labels[z, y, x]
-                if label == 0 or label > Label.RIGHT_HIP or hold[z, y, x] or (inside[z, y, x] and not into):
+                if label == 0 or label > Label.RIGHT_HIP or hold[z, y, x]:
                     continue
                 if (
                     labels[z - 1, y, x]

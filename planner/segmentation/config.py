@@ -19,9 +19,13 @@ class SegmentationConfig(BaseModel):
     bone_hu: tuple[float, float] = (100.0, 250.0)
     """Bounds of that threshold, HU: enhanced muscle is below, dense cortex above `[P]`."""
 
-    border_share: float = Field(default=0.3, ge=0, le=1)
-    """The border of a bone is where the image has risen by this share from muscle to the cortex next to it. Half is
-    where the edge of a thick cortex lies; experts' labels of real CT reach out to about 0.2 `[P]`."""
+    border_share: tuple[float, float] = (0.3, 0.45)
+    """The border of a bone is where the image has risen by this share from muscle to the cortex next to it, for slices
+    of ``border_mm``. Half is where the edge of a thick cortex lies; experts' labels of thin slices reach out to about
+    0.2 (FracSegNet), hand labels of 3 mm slices to about 0.5 `[P]`."""
+
+    border_mm: tuple[float, float] = (1.25, 2.5)
+    """Slices to which ``border_share`` belongs; between them it changes evenly `[P]`."""
 
     soft_hu: float = Field(default=100.0, ge=0)
     """A voxel inside the drawn surfaces and open to the outside is not bone below this; enhanced muscle is `[P]`."""

@@ -13,7 +13,7 @@ from planner.segmentation.landmarks import fit_sphere
 from planner.segmentation.model import PelvicFrame
 from planner.segmentation.profiles import NO_DATA, read_profiles
 from planner.segmentation.tail import pelvic_places
-from planner.volume import Volume
+from planner.volume import Box, Volume
 
 __all__ = ["Head", "femoral_heads", "lumbar_seed"]
 
@@ -28,6 +28,9 @@ SEED_INSET_MM = 2.0
 
 DISC_MM, BODY_MM = 14.0, 12.0
 """Above the S1 endplate: L5's body begins beyond the disc, and its seed is this half-wide [P]."""
+
+TOP_MM = DISC_MM + 2.5 * BODY_MM
+"""The seed ends this far above the S1 endplate."""
 
 ENDPLATE_NORMAL = np.array([0.0, -0.59, 0.81])
 """Normal of the S1 endplate in the pelvic frame: sacral slope 36 degrees in the mean of the shape model."""
@@ -112,17 +115,23 @@ def sphere_directions(count: int) -> Floats:
     return np.column_stack([ring * np.cos(turn), ring * np.sin(turn), z])
 
 
+def lumbar_box(grid: Grid, frame: PelvicFrame, endplate_lps: Floats) -> Box | None:
+    """Box round the place of L5's body, or nothing if it lies outside the scan."""
+    centre = frame.to_pelvic(endplate_lps) + 0.5 * (DISC_MM + TOP_MM) * ENDPLATE_NORMAL
+    try:
+        return grid.box_around(frame.to_lps(centre), 1.5 * TOP_MM)
+    except ValueError:
+        return None
+
+
 def lumbar_seed(volume: Volume, labels: NDArray[np.uint8], frame: PelvicFrame, endplate_lps: Floats) -> None:
     """Label bright voxels in the place of L5's body, above the S1 endplate, where nothing else is."""
-    reach = DISC_MM + 2.5 * BODY_MM
-    centre = frame.to_pelvic(endplate_lps) + 0.5 * (DISC_MM + reach) * ENDPLATE_NORMAL
-    try:
-        box = volume.grid.box_around(frame.to_lps(centre), 1.5 * reach)
-    except ValueError:
+    box = lumbar_box(volume.grid, frame, endplate_lps)
+    if box is None:
         return
     place = pelvic_places(volume.grid.crop(box), frame) - frame.to_pelvic(endplate_lps).astype(np.float32)
-    height = place @ ENDPLATE_NORMAL
-    across = place @ np.cross(ENDPLATE_NORMAL, [1.0, 0.0, 0.0])
-    body = (height > DISC_MM) & (height < reach) & (np.abs(across) < BODY_MM) & (np.abs(place[..., 0]) < 1.5 * BODY_MM)
+    height = place @ ENDPLATE_NORMAL.astype(np.float32)
+    across = place @ np.cross(ENDPLATE_NORMAL, [1.0, 0.0, 0.0]).astype(np.float32)
+    body = (height > DISC_MM) & (height < TOP_MM) & (np.abs(across) < BODY_MM) & (np.abs(place[..., 0]) < 1.5 * BODY_MM)
     part = labels[box]
     part[body & (part == 0) & (volume.hu[box] > SEED_HU)] = Label.LUMBAR

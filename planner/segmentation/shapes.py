@@ -13,6 +13,9 @@ from planner.volume import Box
 
 __all__ = ["away_from", "box_of", "boxes_of", "close_gaps", "fill_holes", "fill_holes_by_slice", "padded"]
 
+THREADS = 2
+"""Of a distance map; its value is the same for any number."""
+
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.uint8]
 
@@ -20,7 +23,7 @@ Labels = NDArray[np.uint8]
 def away_from(mask: Mask, grid: Grid) -> NDArray[np.float32]:
     """Distance of each voxel's centre to the nearest of the mask, mm; infinite where the mask is empty."""
     spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    away: NDArray[np.float32] = edt.edt(np.logical_not(mask), anisotropy=spacing, black_border=False, parallel=1)
+    away: NDArray[np.float32] = edt.edt(np.logical_not(mask), anisotropy=spacing, black_border=False, parallel=THREADS)
     return away
 
 
@@ -48,12 +51,12 @@ def padded(box: Box, margin_mm: float, grid: Grid) -> Box:
 
 
 def close_gaps(mask: Mask, radius_mm: float, grid: Grid) -> Mask:
-    """Closing by a ball; what lies beyond the array is empty."""
+    """Close by a ball; what lies beyond the array is empty."""
     pad = [(int(np.ceil(radius_mm / s)) + 1,) * 2 for s in grid.spacing_zyx_mm]
     spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
     wide = np.pad(mask, pad)
-    grown = edt.edt(~wide, anisotropy=spacing, black_border=False, parallel=1) <= radius_mm
-    closed = edt.edt(grown, anisotropy=spacing, black_border=True, parallel=1) > radius_mm
+    grown = edt.edt(~wide, anisotropy=spacing, black_border=False, parallel=THREADS) <= radius_mm
+    closed = edt.edt(grown, anisotropy=spacing, black_border=True, parallel=THREADS) > radius_mm
     return np.ascontiguousarray(closed[tuple(slice(a, n - a) for (a, _), n in zip(pad, wide.shape, strict=True))])
 
 

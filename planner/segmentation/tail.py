@@ -16,7 +16,7 @@ from planner.segmentation.model import PelvicFrame
 from planner.segmentation.shapes import away_from, close_gaps, fill_holes_by_slice
 from planner.volume import Box, Volume
 
-__all__ = ["fill_marrow", "pelvic_places", "sacral_tail"]
+__all__ = ["fill_marrow", "pelvic_places", "sacral_tail", "tail_box"]
 
 REACH_DOWN_MM = 110.0
 """The coccyx ends within this below the lower end of S3 [P]."""
@@ -49,8 +49,8 @@ LARGE_VOXEL_MM = 2.5
 """From here on, dilution opens the cortex by single voxels, and an S3 foramen is hardly wider `[P]`."""
 
 SOFT_HU, NOISE_WIDTHS, NORMAL_MAD = (0.0, 120.0), 3.5, 1.4826
-"""Muscle lies between these; how many standard deviations of its noise bone is above it `[P]`; of a normal distribution,
-the standard deviation in terms of the median absolute deviation."""
+"""Muscle lies between these; how many standard deviations of its noise bone is above it `[P]`; and the standard
+deviation of a normal distribution in terms of its median absolute deviation."""
 
 BLUR_VOXELS = 1.6
 """The blurred edge of another bone reaches this far `[P]`."""
@@ -84,7 +84,7 @@ def sacral_tail(
     grid = volume.grid
     tail = np.zeros(grid.shape_zyx, bool)
     start = frame.to_pelvic(cut_lps)
-    box = corridor_box(grid, frame, start)
+    box = tail_box(grid, frame, cut_lps)
     if box is None:
         return tail
     sacrum = labels[box] == Label.SACRUM
@@ -137,8 +137,9 @@ def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -
     return ways
 
 
-def corridor_box(grid: Grid, frame: PelvicFrame, start: NDArray[np.float64]) -> Box | None:
-    """Box of the corridor below `start` (pelvic frame), or nothing if it lies outside the scan."""
+def tail_box(grid: Grid, frame: PelvicFrame, cut_lps: NDArray[np.float64]) -> Box | None:
+    """Box of the tail's corridor, or nothing if it lies outside the scan."""
+    start = frame.to_pelvic(cut_lps)
     low = start - np.array([HALF_WIDTH_MM, FORWARD_MM, REACH_DOWN_MM])
     high = start + np.array([HALF_WIDTH_MM, BACKWARD_MM, OVERLAP_MM])
     corners = np.array(list(product(*zip(low, high, strict=True))))

@@ -16,12 +16,12 @@ from planner.segmentation.config import SegmentationConfig
 from planner.segmentation.flood import flood
 from planner.segmentation.freeform import Surfaces
 from planner.segmentation.model import BONE_NAMES, PelvicFrame
-from planner.segmentation.neighbours import femoral_heads, lumbar_seed
+from planner.segmentation.neighbours import femoral_heads, lumbar_box, lumbar_seed
 from planner.segmentation.profiles import read_profiles
 from planner.segmentation.rasterise import fill_surface
 from planner.segmentation.shapes import away_from, box_of, boxes_of, fill_holes, padded
-from planner.segmentation.tail import fill_marrow, pelvic_places, sacral_tail
-from planner.volume import Volume
+from planner.segmentation.tail import fill_marrow, pelvic_places, sacral_tail, tail_box
+from planner.volume import Box, Volume
 
 __all__ = ["Places", "label_voxels"]
 
@@ -69,15 +69,33 @@ class Places:
 
 
 def label_voxels(volume: Volume, surfaces: Surfaces, places: Places, config: SegmentationConfig) -> Labels:
-    """Label a cropped canonical volume.
+    """Label a cropped canonical volume; looks only at the box of the bones."""
+    box = bone_box(volume.grid, surfaces, places, config)
+    labels = np.zeros(volume.grid.shape_zyx, np.uint8)
+    labels[box] = label_box(volume.crop(box), surfaces, places, config)
+    return labels
+
+
+def bone_box(grid: Grid, surfaces: Surfaces, places: Places, config: SegmentationConfig) -> Box:
+    """Box of the drawn surfaces, with what lies within reach of them, L5's body and the tail of the sacrum."""
+    margin = max(config.add_mm, config.dorsal_mm, config.far_mm) + 2.0 * float(grid.spacing_zyx_mm.max())
+    drawn = grid.box_around(np.vstack([surfaces.vertices[name] for name in BONE_NAMES]), margin)
+    more = (lumbar_box(grid, places.frame, places.endplate_lps), tail_box(grid, places.frame, places.cut_lps))
+    boxes = [drawn, *(box for box in more if box is not None)]
+    z, y, x = (slice(min(b[i].start for b in boxes), max(b[i].stop for b in boxes)) for i in range(3))
+    return z, y, x
+
+
+def label_box(volume: Volume, surfaces: Surfaces, places: Places, config: SegmentationConfig) -> Labels:
+    """Label the box of the bones.
 
     Order: enclosed voxels; soft voxels open to the outside are carved off; bright voxels next to a bone are shared out
     among pelvis, L5 and femora by brightness; what lies too far from the drawn surfaces is given back, but for the tail
-    of the sacrum.
+    of the sacrum; then the border of each bone is settled.
     """
     labels = enclosed(surfaces, volume.grid)
     labels[volume.hu < GAS_HU] = 0
-    outside = distance_outside(labels, volume.grid, max(config.add_mm, config.dorsal_mm, config.far_mm))
+    outside = distance_outside(labels, volume.grid)
     labels = carve(volume.hu, labels, volume.grid, config)
     seeds = labels.copy()
     for side, head in femoral_heads(volume, places.sockets).items():
@@ -85,19 +103,17 @@ def label_voxels(volume: Volume, surfaces: Surfaces, places: Places, config: Seg
     lumbar_seed(volume, seeds, places.frame, places.endplate_lps)
     levels = bone_levels(volume, surfaces, config)
     joints = joint_space(labels, volume.grid, config)
-    open_mask = (volume.hu > min(levels)) & ~joints
-    grown = flood(volume.hu, seeds, open_mask, (min(levels), BRIGHTEST_HU))
+    grown = flood(volume.hu, seeds, (volume.hu > min(levels)) & ~joints, (min(levels), BRIGHTEST_HU))
     for value, level in enumerate(levels, start=1):
         grown[(grown == value) & (labels == 0) & (volume.hu <= level)] = 0
-    del seeds, open_mask
+    del seeds
     reach = within_reach(grown, outside, volume.grid, places, config) | fragments(volume.hu, grown, outside, config)
     pelvis = np.where((grown <= Label.RIGHT_HIP) & reach, grown, 0)
     others = solid(np.where(grown > Label.RIGHT_HIP, grown, 0).astype(np.uint8), volume.grid)
     result = np.where(pelvis > 0, pelvis, others).astype(np.uint8)
     tail = sacral_tail(volume, result, joints, places.frame, places.cut_lps)
     result[tail] = Label.SACRUM
-    result = settle_border(volume.hu, result, (outside == 0) | tail, joints, volume.grid, config)
-    return tidy(result)
+    return tidy(settle_border(volume.hu, result, (outside == 0) | tail, joints, volume.grid, config))
 
 
 def bone_levels(volume: Volume, surfaces: Surfaces, config: SegmentationConfig) -> list[float]:
@@ -149,14 +165,9 @@ def enclosed(surfaces: Surfaces, grid: Grid) -> Labels:
     return labels
 
 
-def distance_outside(labels: Labels, grid: Grid, reach_mm: float) -> NDArray[np.float32]:
-    """Distance of each voxel to the nearest labelled one, mm; infinite beyond `reach_mm` of their box."""
-    away = np.full(labels.shape, np.inf, np.float32)
-    tight = box_of(labels > 0)
-    if tight is not None:
-        box = padded(tight, reach_mm, grid)
-        away[box] = away_from(labels[box] > 0, grid)
-    return away
+def distance_outside(labels: Labels, grid: Grid) -> NDArray[np.float32]:
+    """Distance of each voxel to the nearest labelled one, mm."""
+    return away_from(labels > 0, grid)
 
 
 def joint_space(labels: Labels, grid: Grid, config: SegmentationConfig) -> Mask:

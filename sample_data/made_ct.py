@@ -439,7 +439,8 @@ class _Scene:
         ball = _capsule(grid, fill.centre, fill.centre) - np.float32(fill.radius_mm)
         if fill.gas:
             slit = np.maximum(np.abs(s - h) / 2 - np.float32(GAS_MM / 2), s + h - np.float32(GAS_GAP_MM))
-            return np.maximum(ball, slit)
+            gas: F32 = np.maximum(ball, slit)
+            return gas
         faces = np.maximum(s + h - np.float32(BRIDGED_GAP_MM), np.float32(-PLATE_MM) - np.minimum(s, h))
         result: F32 = np.maximum(ball, faces)
         return result
@@ -479,7 +480,7 @@ class _Scene:
         fall = sum(_coordinate(grid, axis) * np.float32(down[axis]) for axis in range(3))
         across = np.cross(down, [0.0, 0.0, 1.0])
         sideways = sum((_coordinate(grid, i) - np.float32(self.centre[i])) * np.float32(across[i]) for i in range(3))
-        under: F32 = fall - np.float32(self.centre @ down + support)
+        under = fall - np.float32(self.centre @ down + support)
         table: NDArray[np.bool_] = (np.abs(under - TABLE_MM / 2) < TABLE_MM / 2) & (np.abs(sideways) < TABLE_HALF_MM)
         return table
 

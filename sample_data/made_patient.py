@@ -1,4 +1,4 @@
-"""What lies in and round a made pelvis besides its bones, placed by the bones: vessels, organs, metal, arms, cushions."""
+"""What lies in and round a made pelvis besides its bones, placed by them: vessels, organs, metal, arms, cushions."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def calcified_vessels(places: Places) -> Inlay:
 
 
 def bladder(places: Places, hu: float) -> Inlay:
-    """A full bladder between the femoral heads."""
+    """Fill a bladder between the femoral heads."""
     middle = np.mean([places.heads[side][0] for side in Side], axis=0) + np.array([0.0, -12.0, 14.0])
     x, y, z = map(float, middle)
     return Inlay(InlayKind.CONTRAST, ((x - 18, y, z, x + 18, y, z, 34.0, 34.0),), hu)
@@ -179,7 +179,8 @@ def spine_screws(places: Places) -> Inlay:
         back = np.array([24.0 * s, places.centre[1] + 22.0, top - 4.0])
         front = np.array([17.0 * s, places.centre[1] - 22.0, top - 12.0])
         rod = back + np.array([0.0, 6.0, 55.0])
-        for a, b, radius in ((back, front, 3.25), (back, rod, 2.75), (rod, rod + np.array([-6.0 * s, -45.0, 4.0]), 3.0)):
+        upper = rod + np.array([-6.0 * s, -45.0, 4.0])
+        for a, b, radius in ((back, front, 3.25), (back, rod, 2.75), (rod, upper, 3.0)):
             rows.append((*map(float, a), *map(float, b), radius, radius))  # type: ignore[arg-type]
     return Inlay(InlayKind.METAL, tuple(rows), METAL_HU, over_bone=True)
 
@@ -219,9 +220,10 @@ def arms(places: Places) -> tuple[Inlay, ...]:
 
 
 def cushions(places: Places) -> Inlay:
-    """A foam wedge under the pelvis with a dense cover, and a warming bottle of saline with additive beside it."""
+    """Lay two foam rolls with dense covers under the pelvis."""
     y, z = float(places.high[1]) + 75.0, float(places.centre[2])
-    rows: tuple[Row, ...] = ((-150.0, y, z - 40, 150.0, y, z - 40, 22.0, 22.0), (-150.0, y, z + 40, 150.0, y, z + 40, 18.0, 18.0))
+    rolls = ((z - 40.0, 22.0), (z + 40.0, 18.0))
+    rows: tuple[Row, ...] = tuple((-150.0, y, at, 150.0, y, at, r, r) for at, r in rolls)
     return Inlay(InlayKind.CUSHION, rows, 260.0, shell_mm=2.0, core_hu=-880.0)
 
 
@@ -229,13 +231,15 @@ def body_above_and_below(places: Places) -> tuple[Inlay, ...]:
     """Lumbar and thoracic spine, ribs, skull, thighs and knees: what a long scan shows."""
     c = places.centre
     top = places.high[2] + 20.0
-    spine = [np.array([0.0, c[1] - 8.0 - 22.0 * np.sin(h / 150.0), top + h]) for h in range(45, 560, 34)]
+    spine = [np.array([0.0, c[1] - 8.0 - 22.0 * np.sin(h / 150.0), top + h]) for h in range(8, 560, 34)]
     rows = [row for p in spine for row in _chain([p, p + np.array([0.0, 0.0, 24.0])], [21.0, 21.0])]
-    rows += [row for p in spine for row in _chain([p + np.array([0, 25.0, 5]), p + np.array([0, 52.0, -4])], [7.0, 4.0])]
+    arch = (np.array([0, 25.0, 5]), np.array([0, 52.0, -4]))
+    rows += [row for p in spine for row in _chain([p + arch[0], p + arch[1]], [7.0, 4.0])]
     rows += [row for p in spine[4:] for side in (-1.0, 1.0) for row in _rib(p, side)]
     skull = np.array([0.0, c[1] - 25.0, top + 680.0])
     bone = Inlay(InlayKind.OTHER_BONE, tuple(rows), CORTEX_HU, shell_mm=1.5, core_hu=MARROW_HU)
-    vault = Inlay(InlayKind.OTHER_BONE, _chain([skull, skull + np.array([0, 20.0, 0])], [78.0, 82.0]), 1100.0, 6.0, 38.0)
+    cap = _chain([skull, skull + np.array([0, 20.0, 0])], [78.0, 82.0])
+    vault = Inlay(InlayKind.OTHER_BONE, cap, 1100.0, 6.0, 38.0)
     parts: list[Inlay] = [bone, vault]
     for side in Side:
         head = places.heads[side][0]

@@ -37,12 +37,15 @@ def add_streaks(hu: F32, metal: NDArray[np.bool_], spacing_yx_mm: tuple[float, f
 def _streaks(metal: NDArray[np.bool_], spacing_yx_mm: tuple[float, float]) -> F32:
     shape = [max(8, round(n * s / STREAK_CELL_MM)) for n, s in zip(metal.shape, spacing_yx_mm, strict=True)]
     side = max(shape)
-    coarse = resize(metal.astype(np.float64), shape, order=1, anti_aliasing=True)
+    coarse = resize(  # type: ignore[no-untyped-call]
+        metal.astype(np.float64), shape, order=1, anti_aliasing=True
+    )
     square = np.zeros((side, side))
     square[: shape[0], : shape[1]] = coarse
     angles = np.linspace(0.0, 180.0, STREAK_VIEWS, endpoint=False)
-    thickness_mm = radon(square, angles, circle=False) * STREAK_CELL_MM
+    thickness_mm = radon(square, angles, circle=False) * STREAK_CELL_MM  # type: ignore[no-untyped-call]
     shortfall = -SHORTFALL_PER_MM * METAL_PER_MM * thickness_mm**2 / STREAK_CELL_MM
-    image = iradon(shortfall, angles, output_size=side, circle=False)
-    result: F32 = resize(image[: shape[0], : shape[1]], metal.shape, order=1).astype(np.float32)
+    image = iradon(shortfall, angles, output_size=side, circle=False)  # type: ignore[no-untyped-call]
+    whole = resize(image[: shape[0], : shape[1]], metal.shape, order=1)  # type: ignore[no-untyped-call]
+    result: F32 = whole.astype(np.float32)
     return result

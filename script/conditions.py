@@ -26,10 +26,9 @@ BASES = {
 """Pelves: source and case. A, B, C, D are planned with a shape model that was built without them."""
 
 Extra = Literal[
-    "contrast", "calcified", "prosthesis", "screws", "transitional", "arms", "cushions", "child", "bridge", "vacuum", "one-hip"
+    "contrast", "calcified", "prosthesis", "screws", "transitional", "arms", "cushions", "child", "bridge",
+    "vacuum", "one-hip",
 ]  # fmt: skip
-
-Expectation = Literal["planned", "flagged", "refused or flagged"]
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,16 @@ class Condition:
         What else is there.
     scale : float
         Size of the person.
-    expect : str
-        ``planned``: the bones should be right. ``flagged``: a finding must say so. ``refused or flagged``: children.
+    flags : tuple of str
+        Codes of findings of which at least one must say so.
+    may_refuse : bool
+        A refusal is an answer too.
     """
 
     name: str
     group: str
     bases: str
-    spacing: tuple[float, float, float] = (1.25, 1.1, 1.1)
+    spacing: tuple[float, float, float] = (1.5, 1.3, 1.3)
     view: str = "upper"
     turn: Angles = (0.0, 0.0, 0.0)
     position: str = "supine"
@@ -76,20 +77,21 @@ class Condition:
     gap_mm: Gaps = (1.5, 1.5)
     extras: tuple[Extra, ...] = field(default=())
     scale: float = 1.0
-    expect: Expectation = "planned"
+    flags: tuple[str, ...] = ()
+    may_refuse: bool = False
 
 
 CONDITIONS = (
-    Condition("thin", "thin slices", "M F A B", spacing=(0.8, 0.8, 0.8), view="sacrum"),
-    Condition("whole pelvis", "field of view", "M F", spacing=(1.25, 1.1, 1.1), view="pelvis"),
-    Condition("joints only", "field of view", "M F C D", view="joints"),
-    Condition("sacrum", "field of view", "A D", view="sacrum"),
-    Condition("long scan", "field of view", "M B", spacing=(3.0, 1.8, 1.8), view="long"),
-    Condition("ends in joint", "field of view", "F C", view="cut", expect="flagged"),
-    Condition("0.5 mm", "slice thickness", "F B", spacing=(0.5, 0.8, 0.8), view="joints"),
-    Condition("2 mm", "slice thickness", "M C", spacing=(2.0, 0.9, 0.9)),
-    Condition("3 mm", "slice thickness", "M F A D", spacing=(3.0, 0.9, 0.9)),
-    Condition("5 mm", "slice thickness", "F B", spacing=(5.0, 0.9, 0.9)),
+    Condition("thin", "thin slices", "M F A B", spacing=(0.9, 0.9, 0.9), view="sacrum"),
+    Condition("whole pelvis", "field of view", "M F", spacing=(1.5, 1.4, 1.4), view="pelvis"),
+    Condition("joints only", "field of view", "M F C D", spacing=(1.25, 1.0, 1.0), view="joints"),
+    Condition("sacrum", "field of view", "A D", spacing=(1.25, 1.1, 1.1), view="sacrum"),
+    Condition("long scan", "field of view", "M B", spacing=(3.0, 2.0, 2.0), view="long"),
+    Condition("ends in joint", "field of view", "F C", view="cut", flags=("scan-truncated", "joint-truncated")),
+    Condition("0.5 mm", "slice thickness", "F B", spacing=(0.5, 0.9, 0.9), view="joints"),
+    Condition("2 mm", "slice thickness", "M C", spacing=(2.0, 1.2, 1.2)),
+    Condition("3 mm", "slice thickness", "M F A D", spacing=(3.0, 1.2, 1.2)),
+    Condition("5 mm", "slice thickness", "F B", spacing=(5.0, 1.2, 1.2)),
     Condition("prone", "position", "M A", position="prone"),
     Condition("feet first", "position", "F B", position="feet-first"),
     Condition("decubitus", "position", "M C", position="decubitus"),
@@ -98,29 +100,35 @@ CONDITIONS = (
     Condition("roll 30", "turned 30 degrees", "M A", turn=(0.0, 0.0, 30.0)),
     Condition("lean 25", "turned 30 degrees", "F C", turn=(0.0, 25.0, 0.0)),
     Condition("tilt, lean, roll", "turned 30 degrees", "M F", turn=(25.0, -18.0, -25.0)),
-    Condition("prone, header wrong", "position not in the header", "F C", turn=(0.0, 0.0, 180.0), expect="flagged"),
-    Condition("on the side, header wrong", "position not in the header", "M D", turn=(0.0, 0.0, 90.0), expect="flagged"),
+    Condition("prone, header wrong", "position not in the header", "F C", turn=(0.0, 0.0, 180.0),
+              flags=("patient-position",)),
+    Condition("lateral, header wrong", "position not in the header", "M D", turn=(0.0, 0.0, 90.0),
+              flags=("patient-position",)),
     Condition("bone kernel", "kernel and noise", "M D", look="bone"),
     Condition("noise 40", "kernel and noise", "F A", look="noisy"),
     Condition("noise 60", "kernel and noise", "M B", look="loud"),
     Condition("osteoporosis", "osteoporosis", "M F A C", look="osteoporosis"),
-    Condition("contrast", "contrast and plaques", "F B", extras=("contrast",), view="pelvis", spacing=(2.0, 1.2, 1.2)),
+    Condition("contrast", "contrast and plaques", "F B", extras=("contrast",), view="pelvis", spacing=(2.0, 1.4, 1.4)),
     Condition("plaques", "contrast and plaques", "M D", extras=("calcified",)),
-    Condition("arms, cushions", "contrast and plaques", "F A", extras=("arms", "cushions"), view="pelvis", spacing=(2.0, 1.3, 1.3)),
-    Condition("hip prosthesis", "metal", "M C", extras=("prosthesis",), view="pelvis", spacing=(2.0, 1.2, 1.2), expect="flagged"),
-    Condition("S1 screws", "metal", "F B", extras=("screws",), expect="flagged"),
+    Condition("arms, cushions", "contrast and plaques", "F A", extras=("arms", "cushions"), view="pelvis",
+              spacing=(2.0, 1.5, 1.5)),
+    Condition("hip prosthesis", "metal", "M C", extras=("prosthesis",), view="pelvis", spacing=(2.0, 1.4, 1.4),
+              flags=("metal",)),
+    Condition("S1 screws", "metal", "F B", extras=("screws",), flags=("metal",)),
     Condition("narrow", "joints", "F D", gap_mm=(0.7, 0.7)),
     Condition("wide, one side", "joints", "M A", gap_mm=(4.0, 1.5)),
     Condition("vacuum", "joints", "F B", extras=("vacuum",)),
-    Condition("bridged", "joints", "M C", extras=("bridge",), expect="flagged"),
+    Condition("bridged", "joints", "M C", extras=("bridge",), flags=("ankylosis",)),
     Condition("transitional L5", "L5", "F D", extras=("transitional",)),
-    Condition("one hip missing", "one side missing", "M B", extras=("one-hip",), expect="flagged"),
-    Condition("child of 6", "children", "F A", extras=("child",), scale=0.62, view="pelvis", expect="refused or flagged"),
-    Condition("child of 11", "children", "M D", extras=("child",), scale=0.8, view="pelvis", expect="refused or flagged"),
+    Condition("one hip missing", "one side missing", "M B", extras=("one-hip",), flags=("bone-missing",)),
+    Condition("child of 6", "children", "F A", extras=("child",), scale=0.62, view="pelvis",
+              flags=("small-pelvis",), may_refuse=True),
+    Condition("child of 11", "children", "M D", extras=("child",), scale=0.8, view="pelvis",
+              flags=("small-pelvis",), may_refuse=True),
     Condition("phantom", "phantom (only a check)", "P Q", spacing=(1.25, 1.1, 1.1), view="sacrum"),
     Condition("phantom 3 mm", "phantom (only a check)", "P Q", spacing=(3.0, 0.9, 0.9), view="sacrum"),
     Condition("bones of a real CT", "real CT", "R2 R4"),
-    Condition("real CT, 3 mm, metal", "real CT", "T", expect="flagged"),
+    Condition("real CT, 3 mm, metal", "real CT", "T", flags=("metal",)),
 )  # fmt: skip
 """Every condition of the product's evaluation."""
 

@@ -65,7 +65,10 @@ SPARSE = 4
 CONTRAST_HU, BLOOD_HU, URINE_HU = 320.0, 180.0, 400.0
 """Bowel, vessels and bladder with contrast medium."""
 
-PHANTOMS = {"mean": PhantomSpec(), "varied": PhantomSpec(shape_coefficients=(1.0, -1.0, 0.8, -0.6), warp_mm=2.0, seed=3)}
+PHANTOMS = {
+    "mean": PhantomSpec(),
+    "varied": PhantomSpec(shape_coefficients=(1.0, -1.0, 0.8, -0.6), warp_mm=2.0, seed=3),
+}
 """Bases of the phantom."""
 
 
@@ -117,7 +120,8 @@ def _real_scan(folder: Path) -> MadeCt:
     hu = np.clip(SimpleITK.GetArrayFromImage(ct), -1024, 32767).astype(np.int16)
     values = SimpleITK.GetArrayFromImage(labels).astype(np.uint8)
     return MadeCt(
-        Volume(hu, Grid(ct.GetSize()[::-1], matrix_of(ct))), LabelMap(values, Grid(labels.GetSize()[::-1], matrix_of(labels)))
+        Volume(hu, Grid(ct.GetSize()[::-1], matrix_of(ct))),
+        LabelMap(values, Grid(labels.GetSize()[::-1], matrix_of(labels))),
     )
 
 
@@ -144,7 +148,10 @@ def _from_base(condition: Condition, base: Base) -> tuple[MadeCt, LabelMap]:
     bones = {label: _scaled(field, condition.scale) for label, field in base.bones.items()}
     places = patient.Places(
         {side: points * condition.scale for side, points in base.places.joints.items()},
-        {side: (centre * condition.scale, radius * condition.scale) for side, (centre, radius) in base.places.heads.items()},
+        {
+            side: (centre * condition.scale, radius * condition.scale)
+            for side, (centre, radius) in base.places.heads.items()
+        },
         base.places.low * condition.scale,
         base.places.high * condition.scale,
     )

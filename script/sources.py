@@ -133,7 +133,9 @@ def load_base(data: Path, cache: Path, source: str, case: str) -> Base:
     with np.load(path) as stored:
         bones = {
             label: DistanceField(
-                stored[f"{label.name}_mm"].astype(np.float32), stored[f"{label.name}_origin"], float(stored[f"{label.name}_step"])
+                stored[f"{label.name}_mm"].astype(np.float32),
+                stored[f"{label.name}_origin"],
+                float(stored[f"{label.name}_step"]),
             )
             for label in Label
             if f"{label.name}_mm" in stored

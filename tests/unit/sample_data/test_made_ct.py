@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,21 @@ from scipy.spatial.transform import Rotation
 from planner.grid import Grid
 from planner.labels import Keepout, Label, Side, foramen_value
 from planner.volume import Volume
-from sample_data.made_ct import CtLook, MadeCt, Surface, carve_gap, clothe, distance_field, render_ct
+from sample_data.inlays import Inlay, InlayKind
+from sample_data.made_ct import (
+    BRIDGE_HU,
+    GAS_HU,
+    METAL_HU,
+    CtLook,
+    Cut,
+    JointFill,
+    MadeCt,
+    Surface,
+    carve_gap,
+    clothe,
+    distance_field,
+    render_ct,
+)
 from sample_data.sacral_holes import keepout_field
 from sample_data.signed_distance import DistanceField
 
@@ -99,7 +115,7 @@ def test_carving_opens_the_gap_equally_and_touches_nothing_else(
         label: np.array([value], np.float32)
         for label, value in zip((Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP), (s, left, right), strict=True)
     }
-    after = carve_gap(before, gap)
+    after = carve_gap(before, (gap, gap))
     for hip in (Label.LEFT_HIP, Label.RIGHT_HIP):
         assert after[Label.SACRUM][0] + after[hip][0] >= gap - 1e-5
     assert all((after[label] >= before[label]).all() for label in before)
@@ -192,14 +208,66 @@ def test_thick_slices_average_what_they_cover(bones: dict[Label, DistanceField])
 
 def test_metal_and_contrast_are_where_they_are_put(bones: dict[Label, DistanceField]) -> None:
     look = CtLook(
-        vessels_hu=200.0, noise_hu=5.0,
-        vessels_lps=(((60.0, -40.0, -20.0), (60.0, -40.0, 30.0), 5.0),),
-        metal_lps=(((-60.0, 0.0, -20.0), (-60.0, 0.0, 30.0), 4.0),),
-    )  # fmt: skip
-    volume = render_ct(bones, body_grid(), look).volume
-    vessel, metal = (np.round(volume.grid.to_index(p)).astype(int) for p in ((60.0, -40.0, 0.0), (-60.0, 0.0, 0.0)))
+        noise_hu=5.0,
+        inlays=(
+            Inlay(InlayKind.CONTRAST, ((60.0, -40.0, -20.0, 60.0, -40.0, 30.0, 5.0, 5.0),), 200.0),
+            Inlay(InlayKind.METAL, ((-30.0, 0.0, -20.0, -30.0, 0.0, 30.0, 4.0, 4.0),), METAL_HU, over_bone=True),
+        ),
+    )
+    made = render_ct(bones, body_grid(), look)
+    volume = made.volume
+    assert made.decoys is not None
+    assert set(np.unique(made.decoys.values)) == {0, InlayKind.CONTRAST, InlayKind.METAL}
+    assert not (made.decoys.values[made.labels.values > 0]).any()
+    vessel, metal = (np.round(volume.grid.to_index(p)).astype(int) for p in ((60.0, -40.0, 0.0), (-30.0, 0.0, 0.0)))
     assert volume.hu[tuple(vessel)] == pytest.approx(200, abs=25)
     assert volume.hu[tuple(metal)] > 2900
+
+
+def test_each_side_has_its_own_gap(bones: dict[Label, DistanceField]) -> None:
+    labels = render_ct(bones, body_grid((1.0, 0.5, 0.5)), CtLook(min_gap_mm=(6.0, 1.5))).labels
+    points = labels.grid.to_lps(np.stack(np.indices(labels.values.shape), axis=-1))
+    on_axis = np.linalg.norm(points[..., 1:], axis=-1) < 1.0
+    left = points[on_axis & (labels.values == Label.LEFT_HIP)][:, 0].min()
+    sacrum = points[on_axis & (labels.values == Label.SACRUM)][:, 0]
+    assert left - sacrum.max() == pytest.approx(6.0, abs=1.01)
+    right = points[on_axis & (labels.values == Label.RIGHT_HIP)][:, 0].max()
+    assert sacrum.min() - right == pytest.approx(6.0, abs=1.01)  # the balls are 6 mm apart there
+
+
+@pytest.mark.parametrize("gas", [False, True])
+def test_a_joint_is_filled_with_bone_or_gas(bones: dict[Label, DistanceField], gas: bool) -> None:
+    look = replace(PLAIN, fills=(JointFill(Label.LEFT_HIP, (11.5, 0.0, 0.0), 4.0, gas),))
+    fine = Grid.from_spacing((9, 17, 41), (0.5, 0.5, 0.25), (6.5, -4.0, -2.0))
+    made, plain = render_ct(bones, fine, look), render_ct(bones, fine, PLAIN)
+    middle = np.round(fine.to_index([11.5, 0.0, 0.0])).astype(int)
+    assert made.volume.hu[tuple(middle)] == pytest.approx(GAS_HU if gas else BRIDGE_HU, abs=40)
+    added = made.labels.values[plain.labels.values == 0]
+    assert set(np.unique(added)) == ({0} if gas else {0, Label.SACRUM, Label.LEFT_HIP})
+
+
+def test_a_growth_plate_parts_a_bone_within_its_ball(bones: dict[Label, DistanceField]) -> None:
+    look = replace(PLAIN, cuts=(Cut(Label.RIGHT_HIP, (-30.0, 0.0, 0.0), (0.0, 0.0, 1.0), 4.0, 6.0),))
+    labels = render_ct(bones, body_grid((1.0, 1.0, 1.0)), look).labels
+    values = {
+        place: int(labels.values[tuple(np.round(labels.grid.to_index(place)).astype(int))])
+        for place in ((-30.0, 0.0, 0.0), (-30.0, 0.0, 4.0), (-30.0, 9.0, 0.0))
+    }
+    assert list(values.values()) == [0, Label.RIGHT_HIP, Label.RIGHT_HIP]
+
+
+@pytest.mark.parametrize("down", [(0.0, 1.0, 0.0), (0.0, -1.0, 0.0), (-1.0, 0.0, 0.0)])
+def test_the_table_lies_where_down_is(bones: dict[Label, DistanceField], down: tuple[float, float, float]) -> None:
+    grid = Grid.from_spacing((2, 130, 160), 2.0, (-163.0, -130.0, 0.0))
+    volume = render_ct(bones, grid, replace(PLAIN, down=down)).volume
+    table = grid.to_lps(np.argwhere(np.abs(volume.hu + 400) < 15))
+    assert np.quantile(table @ down, 0.05) > 40  # a few voxels of skin are as bright
+
+
+def test_a_bone_that_is_missing_is_not_needed(bones: dict[Label, DistanceField]) -> None:
+    rest = {label: field for label, field in bones.items() if label is not Label.LEFT_HIP}
+    look = replace(PLAIN, fills=(JointFill(Label.LEFT_HIP, (11.5, 0.0, 0.0), 4.0),))
+    assert set(np.unique(render_ct(rest, body_grid(), look).labels.values)) == {0, Label.SACRUM, Label.RIGHT_HIP}
 
 
 def test_clothing_leaves_bone_and_puts_tissue_behind_it() -> None:

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import zarr
 from scipy.spatial import cKDTree
 
 from pipelines.case import CaseSettings, run_case
@@ -139,6 +140,24 @@ def test_same_bytes_from_another_format_and_axis_order(result, phantom, tmp_path
     assert (tmp_path / "plan" / "plan.json").read_bytes() == (result / "plan.json").read_bytes()
     ours = read_labels(tmp_path / "plan" / "labels.nii.gz").values[:, :, ::-1]
     assert np.array_equal(ours, read_labels(result / "labels.nii.gz").values)
+
+
+def test_same_bytes_from_chunks_on_disk(result, phantom, tmp_path):
+    """An OME-Zarr that says where its axes point is the same scan."""
+    group = zarr.open_group(str(tmp_path / "ct.ome.zarr"), mode="w")
+    group.create_array("0", shape=phantom.volume.hu.shape, chunks=(32, 64, 64), dtype="i2")[:] = phantom.volume.hu
+    towards = ("inferior-to-superior", "anterior-to-posterior", "right-to-left")
+    axes = [
+        {"name": name, "type": "space", "unit": "millimeter", "orientation": {"type": "anatomical", "value": value}}
+        for name, value in zip("zyx", towards, strict=True)
+    ]
+    scale = {"type": "scale", "scale": phantom.volume.grid.spacing_zyx_mm.tolist()}
+    shift = {"type": "translation", "translation": phantom.volume.grid.origin_lps_mm[::-1].tolist()}
+    level = {"path": "0", "coordinateTransformations": [scale, shift]}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [level]}]}
+    write_case(run_case(tmp_path / "ct.ome.zarr", CaseSettings()), tmp_path / "plan", figures=False)
+    for name in ("plan.json", "labels.nii.gz", "keepout.nii.gz"):
+        assert (tmp_path / "plan" / name).read_bytes() == (result / name).read_bytes(), name
 
 
 def test_given_labels_are_kept(phantom, tmp_path):

@@ -146,27 +146,33 @@ def _stored(orientation: Orientation, canonical: Blocks) -> Blocks:
 
 def _average(planes: Iterator[Plane], steps: Blocks, hu: NDArray[np.int16]) -> None:
     """Fill `hu` with the means of blocks, a layer of blocks at a time."""
-    total = np.zeros(hu.shape[1:], np.int32)
+    sums = np.zeros((hu.shape[1], hu.shape[2] * steps[2]), np.int32)
     for k, plane in enumerate(planes):
-        _add_blocks(plane, steps[1], steps[2], total)
+        _add_rows(plane, steps[1], sums)
         if (k + 1) % steps[0] == 0:
-            _take_means(total, steps[0] * steps[1] * steps[2], hu[k // steps[0]])
+            _take_means(sums, steps[2], steps[0] * steps[1] * steps[2], hu[k // steps[0]])
 
 
 @njit(cache=True)
-def _add_blocks(plane, rows, columns, total):  # type: ignore[no-untyped-def]
-    """Add the sum of each block of a plane."""
-    for j in range(total.shape[0]):
-        for y in range(j * rows, (j + 1) * rows):
-            for i in range(total.shape[1]):
-                for x in range(i * columns, (i + 1) * columns):
-                    total[j, i] += plane[y, x]
+def _add_rows(plane, rows, sums):  # type: ignore[no-untyped-def]
+    """Add each row of a plane to the sums of its block."""
+    for y in range(sums.shape[0] * rows):
+        j = y // rows
+        for x in range(sums.shape[1]):
+            sums[j, x] += plane[y, x]
 
 
 @njit(cache=True)
-def _take_means(total, count, out):  # type: ignore[no-untyped-def]
-    """Divide, round half up, and empty the sums."""
+def _take_means(sums, columns, count, out):  # type: ignore[no-untyped-def]
+    """Add the columns of each block, divide, round half up, and empty the sums.
+
+    The quotient of two integers below 2^31 and 2^15 is in float64 never nearer to the next whole number than it is.
+    """
+    half = count // 2
     for j in range(out.shape[0]):
         for i in range(out.shape[1]):
-            out[j, i] = (total[j, i] + count // 2) // count
-            total[j, i] = 0
+            total = half
+            for x in range(i * columns, (i + 1) * columns):
+                total += sums[j, x]
+            out[j, i] = np.floor(total / count)
+        sums[j] = 0

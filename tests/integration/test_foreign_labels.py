@@ -56,15 +56,6 @@ def in_their_values(labels):
     return LabelMap(table[labels.values], labels.grid)
 
 
-def as_multilabel(labels, folder):
-    write_labels(folder / "total.nii.gz", in_their_values(labels))
-    return folder / "total.nii.gz"
-
-
-def as_seg(labels, folder):
-    return write_seg(folder / "seg.dcm", labels, kind="LABELMAP")
-
-
 def assert_same_anatomy(case, other):
     assert np.array_equal(case.anatomy.bones.labels.values, other.anatomy.bones.labels.values)
     assert set(case.anatomy.joints) == set(other.anatomy.joints) == set(Side)
@@ -72,15 +63,12 @@ def assert_same_anatomy(case, other):
         assert np.array_equal(joint.vertices_lps, other.anatomy.joints[side].vertices_lps)
 
 
-@pytest.mark.parametrize(
-    ("give", "source"),
-    [(as_multilabel, "totalsegmentator"), (as_seg, "dicom-seg")],
-)
-def test_one_segmentation_in_any_form_is_one_case(give, source, scan, ct, by_own_values, tmp_path):
-    case = run_case(ct, CaseSettings(labels=give(scan.labels, tmp_path), **MEASURE))
+def test_a_seg_gives_the_case_of_the_same_labels(scan, ct, by_own_values, tmp_path):
+    seg = write_seg(tmp_path / "seg.dcm", scan.labels, kind="LABELMAP")
+    case = run_case(ct, CaseSettings(labels=seg, **MEASURE))
     assert_same_anatomy(case, by_own_values)
     made_by = case.document.segmentation
-    assert (made_by.backend, made_by.version, made_by.given_as) == ("given-labels", None, source)
+    assert (made_by.backend, made_by.version, made_by.given_as) == ("given-labels", None, "dicom-seg")
 
 
 def test_totalsegmentator_sees_the_pelvis_alone_and_goes_the_same_way(scan, ct, by_own_values, tmp_path, monkeypatch):

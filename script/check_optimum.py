@@ -5,7 +5,9 @@
 
 Each argument is a scan as ``sacroplan plan`` takes it. For each side that is planned, every pose of a dense grid over
 the middle third (centre 2 mm, off the joint 1 mm, turns of 4 degrees within and 5 out of the joint) is scored with
-every size, the safe entry radius measured and not estimated; the best 120 in different places are then climbed from.
+every size, the safe entry radius measured and not estimated; the best 40 of each size in different places are then
+climbed from.
+
 Printed is the best score of the search, that of brute force, their ratio, and the seconds of each. The last line counts
 the sides below 99 %; it is also the exit status.
 """
@@ -42,7 +44,7 @@ CENTRE_STEP_MM, OFFSETS_MM = 2.0, (-2.0, -1.0, 0.0, 1.0, 2.0)
 TURN_STEP_DEG, LIFTS_DEG = 4.0, (-10.0, -5.0, 0.0, 5.0, 10.0)
 """Directions of the grid: within the joint, and out of it."""
 
-CLIMBED, APART_MM, APART_DEG = 120, 1.5, 3.0
+CLIMBED, APART_MM, APART_DEG = 40, 1.5, 3.0
 """Best poses of the grid that are climbed from, and how far they are apart."""
 
 ENOUGH = 0.99

@@ -21,6 +21,8 @@ __all__ = [
 ]
 
 Positive = Annotated[float, Field(gt=0)]
+Limit = Annotated[float, Field(gt=0, le=10)]
+"""A clearance to keep: the search's distances end 2 mm beyond."""
 NotNegative = Annotated[float, Field(ge=0)]
 
 
@@ -33,7 +35,7 @@ class Section(BaseModel):
 class Constraints(Section):
     """Hard constraints: a candidate that breaks one is never proposed (clinical notes, section 4)."""
 
-    neural_mm: Positive = 3.0
+    neural_mm: Limit = 3.0
     """Implant and instrument to any foramen or the sacral canal `[P]`; published planners use 2 mm."""
 
     neural_floor_mm: Positive = 2.0
@@ -43,7 +45,7 @@ class Constraints(Section):
     """Added to `neural_mm` in the search, and taken off what is called proven, for the error of the keep-outs'
     own outline: about a voxel `[P]`."""
 
-    cortex_mm: Positive = 5.0
+    cortex_mm: Limit = 5.0
     """Implant to the ventral sacral and to the outer iliac cortex (10.1186/s12891-019-2771-1)."""
 
     containment_mm: NotNegative = 0.0
@@ -60,7 +62,12 @@ class Constraints(Section):
     The implant may be pushed past that stop to `implant_to_margin_mm`."""
 
     nibble_mm: NotNegative = 2.0
-    """Bone that the cannula may meet on its way to the joint's dorsal mouth `[P]`."""
+    """Bone that the cannula may meet on its way to the joint's dorsal mouth `[P]`.
+
+    The mouth is where the bones are twice `closing_mm` apart, 10 mm, for every size. A cannula of 10 mm (an 8 mm dowel)
+    has 2 mm of play there, one of 14 mm has none: so this constraint, not a hazard, bounds most safe entry radii, and
+    smaller dowels score up to 0.05 more. That is kept: it is what constraint 6 says, and a cannula that docked farther
+    out, where it first meets bone, would need a source for how far from the joint it may dock."""
 
     axial_deg: tuple[float, float] = (0.0, 40.0)
     """Insertion direction to the sagittal plane, seen axially; posteromedial to anterolateral (Dall, chapter 7)."""
@@ -198,8 +205,8 @@ class Search(Section):
     angle_step_deg: Annotated[float, Field(ge=2, le=20)] = 6.0
     """Spacing of the first directions within the joint."""
 
-    starts_per_size: Annotated[int, Field(ge=1, le=50)] = 4
-    """Distinct first candidates of each size that are refined."""
+    starts_per_size: Annotated[int, Field(ge=1, le=50)] = 6
+    """Distinct first trials of each size from which climbs may begin."""
 
     candidates: Annotated[int, Field(ge=1, le=3)] = 3
     """Candidates proposed at most."""

@@ -172,11 +172,8 @@ In the search alone, too [P]."""
 RADIUS_DIRECTIONS = 8
 """Directions in which the entry is moved."""
 
-FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.2
-"""First and least step of the climb."""
-
-POLISH_STEP_MM, LAST_POLISH_MM = 0.66, 0.07
-"""First and least step of the last climb, which starts near the top."""
+FIRST_STEP_MM, LAST_STEP_MM, LAST_POLISH_MM = 2.0, 0.2, 0.07
+"""First and least step of a climb, and the least of one with the safe entry radius in the score."""
 
 STEP_CUT = 1 / 3
 """Of the step, when no move leads up."""
@@ -198,11 +195,15 @@ MOVES = np.array(
         [0, 1, 0, -1, 0],
         [0, 0, 1, 0, 1],
         [0, 0, 1, 0, -1],
+        [0, 1, 1, 0, 0],
+        [0, 1, -1, 0, 0],
+        [0, 0, 0, 1, 1],
+        [0, 0, 0, 1, -1],
     ],
     dtype=np.float64,
 )
 """Moves of the climb, each tried both ways: forward, along the joint, out of it, turned in it, turned out of it; and
-turns about either end instead of the centre, for ridges between two constraints."""
+turns about either end instead of the centre, and two shifts or turns at once, for ridges between two constraints."""
 
 
 def _turns(count: int) -> NDArray[np.float64]:
@@ -624,10 +625,11 @@ def _safe_radius(scene, pose, size, tightest, enough, first):  # type: ignore[no
             ahead = radius + max(slack, RADIUS_STEP_MM)
             for axis in range(3):
                 moved[axis] = pose[axis] + ahead * (RADIUS_TURNS[k, 0] * u[axis] + RADIUS_TURNS[k, 1] * v[axis])
+            before = max(slack, 0.0)
             broken, _ = _measure(scene, moved, size, m, left, HASTY)
             slack = _sideways(left)
-            if broken < 0:
-                least, binding = radius, k
+            if broken < 0:  # between the two steps, where the slack is 0
+                least, binding = min(least, radius + (ahead - radius) * before / (before - broken)), k
             radius = ahead
     return least, binding
 
@@ -756,15 +758,18 @@ def _move(scene, pose, move, step_mm, out):  # type: ignore[no-untyped-def]
 
 @njit(**PUBLIC)
 def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyped-def]
-    """Pattern search: every move that leads up is made, and repeated; the step is cut when none does.
+    """Pattern search: each move that leads up is made, and repeated, then all of a round at once; else the step is cut.
 
-    Stays distinct from the poses `taken`. To polish is to start with small steps and to score the safe entry radius.
+    Stays distinct from the poses `taken`. To polish is to score the safe entry radius, and to end with smaller steps.
+    Hooke and Jeeves, 10.1145/321062.321069.
     """
-    pose, trial = start.copy(), start.copy()
+    pose, trial, begun = start.copy(), start.copy(), start.copy()
     best, way = _evaluate(scene, pose, size, -1.0, 0 if polish else -1)
-    step, last = (POLISH_STEP_MM, LAST_POLISH_MM) if polish else (FIRST_STEP_MM, LAST_STEP_MM)
+    step, last = FIRST_STEP_MM, LAST_POLISH_MM if polish else LAST_STEP_MM
     while step >= last:
         before = best
+        for k in range(6):
+            begun[k] = pose[k]
         for k in range(2 * len(MOVES)):
             sign = 1.0 - 2.0 * (k % 2)
             while True:
@@ -777,7 +782,25 @@ def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyp
                 pose, trial, best = trial, pose, value
         if best <= before + LEAST_GAIN:
             step *= STEP_CUT
+            continue
+        _carry_on(begun, pose, trial)
+        if is_new(trial, taken, distinct[0], distinct[1]):
+            value, way = _evaluate(scene, trial, size, best, way)
+            if value > best + LEAST_GAIN:
+                pose, trial, best = trial, pose, value
     return pose, best
+
+
+@njit(**PRIVATE)
+def _carry_on(begun, pose, out):  # type: ignore[no-untyped-def]
+    """Go as far again as all moves of a round led together: along a ridge, no single one leads up."""
+    square = 0.0
+    for k in range(6):
+        out[k] = 2 * pose[k] - begun[k]
+        square += out[k] * out[k] if k > 2 else 0.0
+    length = math.sqrt(square)
+    for k in range(3, 6):
+        out[k] /= length
 
 
 @njit(**PUBLIC)

@@ -1,6 +1,7 @@
 """The search: a coarse grid over centre, direction and size, then climbs in the continuous problem from its best.
 
-Deterministic: no random numbers, and ties go to the earlier trial.
+On the grid the least slack stands in for the safe entry radius, which is never less; only climbs measure it.
+Deterministic: no random numbers, and ties go to the earlier trial. `script/check_optimum.py` compares with brute force.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ lie askew `[P]`."""
 OUT_OF_PLANE_DEG = (-8.0, 0.0, 8.0)
 """First directions out of the joint `[P]`."""
 
-POLISHED = 10
-"""Best climbs of a round that are climbed again with the safe entry radius in the score, besides one of each size."""
+OFF_JOINT_MM = (-1.5, 0.0, 1.5)
+"""First centres off the mid-surface: near keep-outs, only one side of the joint may be free `[P]`."""
+
+POLISHED = 14
+"""Best starts of a round that are climbed from with the safe entry radius in the score, besides one of each size. The
+radius has many tops: more starts find a higher one more often `[P]`."""
 
 HAZARDS = ("neural", "ventral_cortex", "outer_iliac_cortex")
 """Clearances that the score and the grade go by."""
-
-APART_MM, APART_DEG = 1.5, 3.0
-"""Climbs that end nearer to each other than this have found the same place."""
 
 Array = NDArray[np.float64]
 
@@ -77,7 +79,7 @@ class Climber:
         With the guard.
     search : Search
         Settings.
-    size_tolerance : float
+    tolerance : float
         A larger implant may score this much less.
     known : dict
         By kind of climb, size and start.
@@ -85,32 +87,34 @@ class Climber:
 
     scene: Scene
     search: Search
-    size_tolerance: float
+    tolerance: float
     known: dict[tuple[bool, Size, bytes], Found] = field(default_factory=dict)
 
-    def climb(self, start: Array, size: Size, taken: Array, *, polish: bool = False) -> Found:
+    def climb(self, start: Found, taken: Array, *, polish: bool = False) -> Found:
         """Where a climb from `start` ends, distinct from the poses taken."""
-        key, distinct = (polish, size, start.tobytes()), (self.search.distinct_mm, self.search.distinct_deg)
+        key = (polish, start.size, start.pose.tobytes())
+        distinct = (self.search.distinct_mm, self.search.distinct_deg)
         found = self.known.get(key)
         if found is None or not is_new(found.pose, taken, *distinct):
-            pose, value = climb(self.scene, start, size, taken, distinct, polish)
-            found = self.known[key] = Found(pose, size, float(value))
+            pose, value = climb(self.scene, start.pose, start.size, taken, distinct, polish)
+            found = self.known[key] = Found(pose, start.size, float(value))
         return found
 
     def polish(self, found: Found, taken: Array) -> Found:
-        """Climb on with the safe entry radius in the score."""
-        return found if found.value < 0 else self.climb(found.pose, found.size, taken, polish=True)
+        """Climb with the safe entry radius in the score."""
+        return found if found.value < 0 else self.climb(found, taken, polish=True)
 
 
 def first_poses(joint: Joint, scene: Scene, search: Search) -> Array:
-    """``(n, 6)`` poses over the middle third, in the joint's tangent plane and a little out of it."""
+    """``(n, 6)`` poses over the middle third and beside it, in the joint's tangent plane and a little out of it."""
     middle = joint.third == Third.MIDDLE
     centres, normals = joint.vertices_lps[middle], joint_normals(joint)[middle]
     kept = _thin(centres, scene, search.centre_step_mm)
     turns = np.radians(np.arange(IN_PLANE_DEG[0], IN_PLANE_DEG[1] + 1e-9, search.angle_step_deg))
     poses = [
-        np.concatenate([centre, direction])
+        np.concatenate([centre + offset_mm * normal, direction])
         for centre, normal in zip(centres[kept], normals[kept], strict=True)
+        for offset_mm in OFF_JOINT_MM
         for direction in _directions(normal, scene.part("axes").reshape(3, 3), turns)
     ]
     return np.array(poses).reshape(-1, 6)
@@ -152,42 +156,38 @@ def next_best(climber: Climber, trials: Trials, taken: Array) -> Found | None:
 
     Its value is negative where no pose keeps every constraint: then it is the one that comes nearest.
     """
-    possible = any((values >= 0).any() for values in trials.values.values())
-    climbed = []
-    for size, values in trials.values.items():
-        hopeful = not possible or bool((values >= 0).any())
-        starts = _starts(trials.poses, values, taken, climber.search, climber.search.starts_per_size if hopeful else 1)
-        climbed += [climber.climb(start, size, taken) for start in starts]
-    ranked = sorted(climbed, key=lambda found: -found.value)
-    reach = float(climber.scene.part("weights")[-1]) + climber.size_tolerance
-    polished = [climber.polish(found, taken) for found in _shortlist(ranked, reach)]
-    return _largest(climber.scene, polished, climber.size_tolerance)
+    starts = [
+        Found(start, size, value)
+        for size, values in trials.values.items()
+        for start, value in _starts(trials.poses, values, taken, climber.search)
+    ]
+    ranked = sorted(starts, key=lambda start: -start.value)
+    if ranked and ranked[0].value < 0:  # no trial keeps every constraint: one beside them may
+        ranked = sorted((climber.climb(start, taken) for start in starts), key=lambda found: -found.value)
+    return _largest(climber.scene, [climber.polish(found, taken) for found in _shortlist(ranked)], climber.tolerance)
 
 
-def _starts(poses: Array, values: Array, taken: Array, search: Search, count: int) -> list[Array]:
-    """At most `count` best trials, distinct from those taken and from each other."""
+def _starts(poses: Array, values: Array, taken: Array, search: Search) -> list[tuple[Array, float]]:
+    """Best trials with their values, distinct from those taken and from each other."""
     chosen: list[Array] = []
+    worth: list[float] = []
     for index in np.argsort(-values, kind="stable"):
         others = np.array([*taken, *chosen]).reshape(-1, 6)
         if is_new(poses[index], others, search.distinct_mm, search.distinct_deg):
             chosen.append(poses[index])
-        if len(chosen) == count:
+            worth.append(float(values[index]))
+        if len(chosen) == search.starts_per_size:
             break
-    return chosen
+    return list(zip(chosen, worth, strict=True))
 
 
-def _shortlist(ranked: list[Found], reach: float) -> list[Found]:
-    """Pick the best climbs that ended in different places, and the best of each size that may still win."""
+def _shortlist(ranked: list[Found]) -> list[Found]:
+    """Pick the best that keep every constraint, and the best of each size that does; else the nearest miss."""
     if not ranked or ranked[0].value < 0:
         return ranked[:1]
-    chosen: list[Found] = []
-    for found in ranked:
-        if found.value < ranked[0].value - reach:
-            break
-        same_size = [other.pose for other in chosen if other.size == found.size]
-        others = [other.pose for other in chosen] if len(chosen) < POLISHED else same_size
-        fresh = is_new(found.pose, np.array(others).reshape(-1, 6), APART_MM, APART_DEG)
-        if fresh and (len(chosen) < POLISHED or not same_size):
+    chosen = [found for found in ranked[:POLISHED] if found.value >= 0]
+    for found in ranked[POLISHED:]:
+        if found.value >= 0 and all(found.size != other.size for other in chosen):
             chosen.append(found)
     return chosen
 

@@ -35,6 +35,7 @@ def test_weights_are_those_of_the_clinical_notes_and_name_every_term() -> None:
     [
         {"constraints": {"neural_mm": 0}},
         {"constraints": {"neural_mm": float("inf")}},
+        {"constraints": {"cortex_mm": 10.5}},
         {"constraints": {"no_such": 1}},
         {"constraints": {"breach_rejects": "robotic"}},
         {"score": {"clearance": 0.5}},

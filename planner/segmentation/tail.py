@@ -45,6 +45,9 @@ SMOOTH_MM = 0.5
 WAY_MM = 1.2
 """Half-width of the narrowest canal or foramen that is kept open: S4 foramina are 3 mm wide and more [P]."""
 
+NARROW_MM = 2.5
+"""Ways go on this far into soft voxels narrower than that: the canal may be flat [P]."""
+
 LARGE_VOXEL_MM = 2.5
 """From here on, dilution opens the cortex by single voxels, and an S3 foramen is hardly wider `[P]`."""
 
@@ -134,7 +137,8 @@ def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -
     reached[parts[outside & core]] = True
     away = away_from(reached[parts], grid)
     ways: NDArray[np.bool_] = soft & (away <= radius_mm + 0.5 * float(grid.spacing_zyx_mm.max()))
-    return ways
+    steps = round(NARROW_MM / mean_mm)
+    return ndimage.binary_dilation(ways, iterations=steps, mask=soft) if steps > 0 else ways
 
 
 def tail_box(grid: Grid, frame: PelvicFrame, cut_lps: NDArray[np.float64]) -> Box | None:

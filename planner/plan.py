@@ -16,6 +16,7 @@ from planner.findings import Finding
 from planner.joint.model import Joint
 from planner.keepout.model import Foramen
 from planner.labels import Side
+from planner.segmentation.model import Sureness
 from planner.trajectory.model import Candidate, Clearance, SidePlan
 
 __all__ = [
@@ -85,13 +86,19 @@ class ThirdsDocument(Document):
 
 
 class JointDocument(Document):
-    """See `planner.joint.model.Joint`; ``surface`` is the file beside the plan."""
+    """See `planner.joint.model.Joint`; ``surface`` is the file beside the plan.
+
+    ``confidence`` and ``outline_error_mm`` (null where nothing speaks for it) are those of the bones' outlines at the
+    joint, see `planner.segmentation.model.Sureness`.
+    """
 
     surface: str
     articular_area_mm2: float
     gap_median_mm: float | None
     gap_p95_mm: float | None
     truncated: bool
+    confidence: Share | None = None
+    outline_error_mm: float | None = None
     thirds: ThirdsDocument
 
 
@@ -219,7 +226,7 @@ def finding_document(finding: Finding) -> FindingDocument:
     )
 
 
-def _joint(joint: Joint) -> JointDocument:
+def _joint(joint: Joint, sure: Sureness | None) -> JointDocument:
     thirds = joint.thirds
     lowest, low, high, highest = (_number(v) for v in thirds.bounds_mm)
     return JointDocument(
@@ -228,6 +235,8 @@ def _joint(joint: Joint) -> JointDocument:
         gap_median_mm=_optional(joint.gap_median_mm),
         gap_p95_mm=_optional(joint.gap_p95_mm),
         truncated=joint.truncated,
+        confidence=_share(sure.confidence) if sure else None,
+        outline_error_mm=_optional(sure.error_mm) if sure else None,
         thirds=ThirdsDocument(
             definition=thirds.definition,
             axis_lps=tuple(_number(v, 6) for v in thirds.axis_lps),  # type: ignore[arg-type]
@@ -297,6 +306,7 @@ def describe_side(
     joint: Joint | None,
     foramina: tuple[Foramen, ...],
     landmarks_lps: dict[str, NDArray[np.float64]],
+    sureness: Sureness | None = None,
 ) -> SideDocument:
     """Write one side down.
 
@@ -310,13 +320,15 @@ def describe_side(
         Of all sides; those of the plan's side are written.
     landmarks_lps : dict
         Names such as ``left_psis``; those of the plan's side are written without the side.
+    sureness : Sureness, optional
+        Of the bones' outlines at the joint.
     """
     prefix = f"{plan.side}_"
     return SideDocument.model_validate(
         {
             "status": plan.status,
             "reason": plan.reason,
-            "joint": _joint(joint) if joint is not None else None,
+            "joint": _joint(joint, sureness) if joint is not None else None,
             "foramina": [_foramen(f) for f in foramina if f.side is Side(plan.side)],
             "landmarks": {
                 f"{name.removeprefix(prefix)}_lps_mm": _point(point)

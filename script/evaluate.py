@@ -31,14 +31,18 @@ from typing import Any
 import numpy as np
 import SimpleITK
 from accuracy_page import accuracy_page
+from calibrate_confidence import SOURCES
 from conditions import BASES, MadeCase, cases
 from made_cases import make_case
+from perturb import perturbed_outlines
 from sources import load_base, subject_of
 
 from pipelines.case import Case, CaseSettings, run_case
 from pipelines.results import write_case
 from planner.errors import SacroplanError
 from planner.labels import Label
+from planner.segmentation.confidence import gather_evidence
+from planner.volume import LabelMap
 from sample_data.inlays import InlayKind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,8 +111,8 @@ def prepare(setup: Setup, base: str) -> str:
         partial = setup.left_out(base).with_suffix(".partial.npz")
         subprocess.run(
             [
-                sys.executable, str(ROOT / "script" / "build_shape_model.py"), "--atlas", str(atlas), "--out", str(partial),
-                "--without", str(subject_of(setup.data, name)),
+                sys.executable, str(ROOT / "script" / "build_shape_model.py"), "--atlas", str(atlas),
+                "--out", str(partial), "--without", str(subject_of(setup.data, name)),
             ],
             check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
@@ -151,15 +155,27 @@ def plan_case(folder: Path, model: Path | None) -> dict[str, Any]:
     except SacroplanError as error:
         return {"refused": True, "message": str(error).splitlines()[0]}
     write_case(case, folder / "plan", figures=False)
-    return {"refused": False, "message": ""} | said(case)
+    return {"refused": False, "message": ""} | said(case) | {"perturbed": perturbed(case, folder)}
+
+
+def perturbed(case: Case, folder: Path) -> list[dict[str, Any]]:
+    """Evidence and error of outlines that are wrong on purpose, where the truth is exact."""
+    if _read(folder / "made.json").get("source") not in SOURCES:
+        return []
+    values = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(folder / "labels.nii.gz")))
+    truth = case.place.from_input(LabelMap(values, case.place.grid))
+    return list(perturbed_outlines(case.anatomy.volume, case.anatomy.bones, truth, case.settings.model, folder.name))
 
 
 def said(case: Case) -> dict[str, Any]:
-    """What the planner says of how sure it is."""
-    bones = case.anatomy.bones
+    """Collect what the planner says of how sure it is, and why."""
+    bones, model = case.anatomy.bones, case.settings.model
+    evidence = gather_evidence(case.anatomy.volume, bones.labels, bones.fit, model)
     return {
         "findings": [f"{f.code}:{f.level}:{f.side}" for f in case.document.findings],
         "confidence": dict(bones.confidence),
+        "joints": {side.value: asdict(sure) for side, sure in bones.joint_sureness.items()},
+        "evidence": {f"{bone} {side}": asdict(e) for (bone, side), e in evidence.items()},
         "shape_rms_mm": bones.fit.rms_mm,
         "stages": {record.name: record.seconds for record in case.stages},
     }
@@ -180,7 +196,11 @@ def extra_measures(folder: Path) -> dict[str, Any]:
     truth, labels = (SimpleITK.ReadImage(str(folder / name)) for name in ("labels.nii.gz", "plan/labels.nii.gz"))
     voxel_ml = float(np.prod(labels.GetSpacing())) / 1000.0
     true, found = SimpleITK.GetArrayFromImage(truth), SimpleITK.GetArrayFromImage(labels)
-    invented = {name: round(float((found == label).sum()) * voxel_ml, 2) for name, label in BONES.items() if not (true == label).any()}
+    invented = {
+        name: round(float((found == label).sum()) * voxel_ml, 2)
+        for name, label in BONES.items()
+        if not (true == label).any()
+    }
     decoys = {}
     if (folder / "decoys.nii.gz").is_file() and true.shape == found.shape:
         mask = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(folder / "decoys.nii.gz")))
@@ -217,9 +237,11 @@ def _finished(running: dict[Future[dict[str, Any]], MadeCase], start: float) -> 
         try:
             results.append(future.result())
             text = results[-1]["message"] or results[-1].get("score", {}).get("error") or "done"
-        except Exception as error:  # noqa: BLE001 - one broken case never stops the rest
+        except Exception as error:
             text = f"BROKEN: {type(error).__name__}: {error}"
-        print(f"{number}/{len(running)} {time.perf_counter() - start:.0f} s  {name}: {text}", file=sys.stderr, flush=True)
+        print(
+            f"{number}/{len(running)} {time.perf_counter() - start:.0f} s  {name}: {text}", file=sys.stderr, flush=True
+        )
     return results
 
 
@@ -252,13 +274,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     runner.add_argument("--again", action="store_true", help="also cases that this code has a result of")
     runner.add_argument("--model", type=Path, help="shape model for all cases")
     runner.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    runner.add_argument("--score", type=Path, default=ROOT.parent / "shared" / "tools" / "score.py", help="scoring tool")
+    runner.add_argument(
+        "--score", type=Path, default=ROOT.parent / "shared" / "tools" / "score.py", help="scoring tool"
+    )
     runner.set_defaults(function=run)
     writer = commands.add_parser("page", help="write the page from results that are there")
     writer.set_defaults(function=page)
     for command in (runner, writer):
         command.add_argument("--out", type=Path, required=True, help="folder of the cases")
-        command.add_argument("--table", type=Path, required=command is writer, help="the page, for example docs/accuracy.md")
+        command.add_argument(
+            "--table", type=Path, required=command is writer, help="the page, for example docs/accuracy.md"
+        )
     return parser.parse_args(argv)
 
 

@@ -9,9 +9,10 @@ from planner.errors import LabelsError
 from planner.labels import Label
 from planner.segmentation.config import SegmentationConfig
 from planner.segmentation.fit import fit_shape
+from planner.segmentation.given_faces import with_drawn_faces
 from planner.segmentation.locate import locate_pelvis
-from planner.segmentation.model import BONE_NAMES, Bones
-from planner.segmentation.quality import RMS_MM, judge_bones
+from planner.segmentation.model import Bones
+from planner.segmentation.quality import judge_bones
 from planner.segmentation.segment import pelvic_frame
 from planner.segmentation.shape_model import ShapeModel
 from planner.segmentation.thinning import thin
@@ -26,7 +27,7 @@ DRAWN_HU, REST_HU = 800, 0
 def bones_from_labels(
     volume: Volume, labels: LabelMap, model: ShapeModel, config: SegmentationConfig | None = None
 ) -> Bones:
-    """Take given labels as they are, and fit the model to them.
+    """Fit the model to given labels, and take them as they are but for the joints' faces, which the image shows.
 
     Parameters
     ----------
@@ -49,10 +50,8 @@ def bones_from_labels(
     check(volume, labels)
     picture = drawn(labels)
     fit = fit_shape(picture, locate_pelvis(thin(picture), model), model)
-    likely = round(max(0.0, 1.0 - (fit.rms_mm / RMS_MM) ** 2), 3)
-    present = np.unique(labels.values)
-    confidence = {name: likely if value in present else 0.0 for value, name in enumerate(BONE_NAMES, start=1)}
-    return judge_bones(volume, Bones(labels, fit, pelvic_frame(fit), confidence), model, config or SegmentationConfig())
+    labels = with_drawn_faces(volume, labels, fit, model)
+    return judge_bones(volume, Bones(labels, fit, pelvic_frame(fit), {}), model, config or SegmentationConfig())
 
 
 def check(volume: Volume, labels: LabelMap) -> None:

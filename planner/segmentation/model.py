@@ -12,7 +12,7 @@ from planner.findings import Finding
 from planner.labels import Side
 from planner.volume import LabelMap
 
-__all__ = ["BONE_NAMES", "Bones", "PelvicFrame", "PelvisPose", "ShapeFit"]
+__all__ = ["BONE_NAMES", "Bones", "PelvicFrame", "PelvisPose", "ShapeFit", "Sureness"]
 
 BONE_NAMES = ("sacrum", "left_hip", "right_hip")
 """Bones of the shape model, in the order of `planner.labels.Label` 1-3."""
@@ -101,6 +101,22 @@ class ShapeFit:
     landmarks_lps: Mapping[str, NDArray[np.float64]]
 
 
+@dataclass(frozen=True)
+class Sureness:
+    """How sure an outline is near the SI joint; see `planner.segmentation.confidence`.
+
+    Attributes
+    ----------
+    confidence : float
+        Probability, 0-1, that ``error_mm`` is in truth at most 2 mm.
+    error_mm : float
+        Expected 95th percentile of the distance between the outline and the truth.
+    """
+
+    confidence: float
+    error_mm: float
+
+
 @dataclass(frozen=True, eq=False)
 class Bones:
     """The bones of the pelvis on the canonical, cropped grid.
@@ -114,11 +130,13 @@ class Bones:
     frame : PelvicFrame
         The pelvis's own axes.
     confidence : mapping of str to float
-        0-1 by bone name.
+        0-1 by bone name: of its less sure joint.
     findings : tuple of Finding
         For example ``scan-truncated``, ``metal``, ``low-confidence``.
     planned_sides : tuple of Side
         Sides whose hip bone and sacrum were found.
+    joint_sureness : mapping of Side to Sureness
+        Of each joint: that of its less sure face.
     """
 
     labels: LabelMap
@@ -127,3 +145,4 @@ class Bones:
     confidence: Mapping[str, float]
     findings: tuple[Finding, ...] = ()
     planned_sides: tuple[Side, ...] = field(default=(Side.LEFT, Side.RIGHT))
+    joint_sureness: Mapping[Side, Sureness] = field(default_factory=dict)

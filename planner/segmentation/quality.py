@@ -6,16 +6,17 @@ from dataclasses import replace
 
 import cc3d
 import numpy as np
-from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from planner.findings import Finding, Level
 from planner.labels import Label, Side
+from planner.segmentation.confidence import GOOD_MM, foretell, gather_evidence, joint_sureness
 from planner.segmentation.config import SegmentationConfig
-from planner.segmentation.model import Bones
-from planner.segmentation.shape_model import ShapeModel
-from planner.volume import Volume
+from planner.segmentation.model import BONE_NAMES, Bones, PelvicFrame, ShapeFit
+from planner.segmentation.shape_model import ShapeModel, vertex_normals
+from planner.volume import LabelMap, Volume
 
-__all__ = ["bone_confidence", "judge_bones"]
+__all__ = ["judge_bones"]
 
 HIPS_APART_MM = 20.0
 """Centres of the hip bones lie at least this far to their own side of the sacrum (clinical.md, section 7)."""
@@ -26,20 +27,26 @@ WHOLE_SHARE = 0.98
 PLANNED_SHARE = 0.5
 """A side can be planned if this share of its joint is in the scan [P]."""
 
-RMS_MM = 4.0
-"""Confidence falls to 0 where the shape model misses the edges by this much (root mean square) [P]."""
+MISSING_SHARE, BEHIND_MM = 0.5, 3.0
+"""A hip bone is missing where less of its fitted outline has labelled bone so far behind it [P]: 0.88 and more on hip
+bones, up to 0.08 where there is none."""
+
+VERY_LOW = 0.2
+"""Below this confidence a joint is for review only [P]."""
+
+TURNED_DEG = 55.0
+"""A pelvis turned by more than this against the scan's axes lies otherwise than the header says [P]."""
+
+ADULT_SIZE = 0.87
+"""Smaller than nearly all of the 28 adults of the shape model, in terms of their mean [P]."""
 
 
 def judge_bones(volume: Volume, bones: Bones, model: ShapeModel, config: SegmentationConfig) -> Bones:
-    """Add findings and the sides that can be planned to bones that have their confidence."""
-    findings = [*truncation(bones, model), *metal(volume, config), *laterality(bones)]
-    findings += [
-        Finding(
-            "low-confidence", Level.WARN, _side(name), f"The {name.replace('_', ' ')} is uncertain: {value:.2f} of 1."
-        )
-        for name, value in bones.confidence.items()
-        if value < config.low_confidence
-    ]
+    """Add to bones how sure they are, findings, and the sides that can be planned."""
+    bones, findings = without_missing(bones, model)
+    bones = weighed(volume, bones, model)
+    findings += [*truncation(bones, model), *metal(volume, config), *laterality(bones), *position(bones.frame)]
+    findings += [*small(bones.fit), *doubts(bones, config)]
     present = set(np.unique(bones.labels.values).tolist())
     sides = tuple(
         side
@@ -49,16 +56,72 @@ def judge_bones(volume: Volume, bones: Bones, model: ShapeModel, config: Segment
     return replace(bones, findings=tuple(findings), planned_sides=sides)
 
 
-def bone_confidence(strength: NDArray[np.float64], seen: NDArray[np.bool_], rms_mm: float) -> float:
-    """Confidence of one bone, 0-1.
+def without_missing(bones: Bones, model: ShapeModel) -> tuple[Bones, list[Finding]]:
+    """Take away what was labelled in the place of a hip bone that is not there, and say so."""
+    values, findings = bones.labels.values, []
+    for side in Side:
+        share = solid_share(bones, model, side)
+        if share < MISSING_SHARE:
+            values = np.where(values == side.hip, np.uint8(Label.BACKGROUND), values)
+            text = f"The {side} hip bone is not where it should be: {share:.0%} of its outline has bone behind it."
+            findings.append(Finding("bone-missing", Level.WARN, str(side), text))
+    return replace(bones, labels=LabelMap(values, bones.labels.grid)), findings
 
-    Share of the model's vertices in the scan that rest on an edge, times ``1 - (rms / 4 mm)^2``: a bone that the image
-    shows, of a shape that is likely.
-    """
-    parts = strength[: len(seen)][seen]
-    if not len(parts):
-        return 0.0
-    return round(float((parts > 0).mean()) * max(0.0, 1.0 - (rms_mm / RMS_MM) ** 2), 3)
+
+def solid_share(bones: Bones, model: ShapeModel, side: Side) -> float:
+    """Share of the fitted hip bone's vertices in the scan behind which, a little deep, there is labelled bone."""
+    name = f"{side}_hip"
+    vertices = bones.fit.vertices_lps[name]
+    inner = vertices - BEHIND_MM * vertex_normals(vertices, model.faces_of(name))
+    inner = inner[bones.fit.seen[name] & bones.labels.grid.contains(inner)]
+    index = np.round(bones.labels.grid.to_index(inner)).astype(np.intp)
+    hips = (Side.LEFT.hip, Side.RIGHT.hip)  # of either side: swapped labels are another matter
+    return float(np.isin(bones.labels.values[tuple(index.T)], hips).mean()) if len(inner) else 0.0
+
+
+def weighed(volume: Volume, bones: Bones, model: ShapeModel) -> Bones:
+    """Add how sure each bone and each joint is."""
+    faces = gather_evidence(volume, bones.labels, bones.fit, model)
+    confidence = {
+        name: min((foretell(found).confidence for (bone, _), found in faces.items() if bone == name), default=0.0)
+        for name in BONE_NAMES
+    }
+    return replace(bones, confidence=confidence, joint_sureness=joint_sureness(faces))
+
+
+def doubts(bones: Bones, config: SegmentationConfig) -> list[Finding]:
+    """Say which joints' outlines are not sure."""
+    found = []
+    for side, sure in bones.joint_sureness.items():
+        if sure.confidence < config.low_confidence and np.isfinite(sure.error_mm):
+            text = (
+                f"The bones' outlines at the {side} SI joint may be off by about {sure.error_mm:.1f} mm: "
+                f"confidence {sure.confidence:.2f} that 95 % of them are within {GOOD_MM:.0f} mm."
+            )
+            level = Level.REVIEW_ONLY if sure.confidence < VERY_LOW else Level.WARN
+            found.append(Finding("low-confidence", level, str(side), text))
+    return found
+
+
+def position(frame: PelvicFrame) -> list[Finding]:
+    """Say that the patient lies otherwise than the scan's header has it."""
+    turn_deg = float(np.degrees(Rotation.from_matrix(frame.lps_from_pelvic[:3, :3]).magnitude()))
+    if turn_deg < TURNED_DEG:
+        return []
+    text = (
+        f"The pelvis lies turned by {turn_deg:.0f} degrees against the scan's axes: the patient position in its header "
+        "is likely wrong. Left and right are named by the anatomy; check them."
+    )
+    return [Finding("patient-position", Level.REVIEW_ONLY, "both", text)]
+
+
+def small(fit: ShapeFit) -> list[Finding]:
+    """Say that the pelvis is smaller than adults' ones."""
+    size = float(np.cbrt(np.linalg.det(fit.lps_from_model[:3, :3])))
+    if size >= ADULT_SIZE:
+        return []
+    text = f"The pelvis has {size:.2f} of the usual adult size; children were not measured, and growth plates are gaps."
+    return [Finding("small-pelvis", Level.REVIEW_ONLY, "both", text)]
 
 
 def joint_share(bones: Bones, model: ShapeModel, side: Side) -> float:
@@ -112,7 +175,3 @@ def laterality(bones: Bones) -> list[Finding]:
             text = f"The {side} hip bone lies {apart:.0f} mm to its side of the sacrum; at least 20 mm expected."
             found.append(Finding("laterality", Level.REFUSE, str(side), text))
     return found
-
-
-def _side(bone: str) -> str:
-    return bone.removesuffix("_hip") if bone.endswith("_hip") else "both"

@@ -10,8 +10,8 @@ from planner.labels import Side
 from planner.segmentation.config import SegmentationConfig
 from planner.segmentation.fit import fit_shape
 from planner.segmentation.freeform import Surfaces, draw_surfaces
-from planner.segmentation.model import BONE_NAMES, Bones, PelvicFrame, PelvisPose, ShapeFit
-from planner.segmentation.quality import bone_confidence, judge_bones
+from planner.segmentation.model import Bones, PelvicFrame, PelvisPose, ShapeFit
+from planner.segmentation.quality import judge_bones
 from planner.segmentation.shape_model import ShapeModel
 from planner.segmentation.voxels import Places, label_voxels
 from planner.volume import Box, LabelMap, Volume
@@ -75,8 +75,7 @@ def segment_bones(
     surfaces = draw_surfaces(volume, dict(fit.vertices_lps), model)
     frame = pelvic_frame(fit)
     labels = LabelMap(label_voxels(volume, surfaces, places(fit, surfaces, frame, model), settings), volume.grid)
-    confidence = {name: bone_confidence(surfaces.strength[name], fit.seen[name], fit.rms_mm) for name in BONE_NAMES}
-    return judge_bones(volume, Bones(labels, fit, frame, confidence), model, settings)
+    return judge_bones(volume, Bones(labels, fit, frame, {}), model, settings)
 
 
 def pelvic_frame(fit: ShapeFit) -> PelvicFrame:

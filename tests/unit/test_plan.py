@@ -15,6 +15,7 @@ from planner.joint.model import Joint, Thirds
 from planner.keepout.model import Foramen
 from planner.labels import Side
 from planner.plan import InputDocument, PlanDocument, describe_side, finding_document
+from planner.segmentation.model import Sureness
 from planner.trajectory.model import Candidate, Clearance, PlacementError, SidePlan
 
 CANDIDATE = Candidate(
@@ -139,3 +140,9 @@ def test_same_plan_gives_the_same_bytes_and_reads_back():
     text = document().to_json()
     assert document().to_json() == text
     assert PlanDocument.model_validate_json(text).to_json() == text
+
+
+def test_a_joint_says_how_sure_its_outlines_are():
+    sure, nothing = Sureness(0.83456, 1.23), Sureness(0.0, float("inf"))
+    found = [describe_side(PLAN, JOINT, FORAMINA, LANDMARKS, s).joint for s in (sure, nothing, None)]
+    assert [(j.confidence, j.outline_error_mm) for j in found] == [(0.8346, 1.23), (0.0, None), (None, None)]

@@ -13,14 +13,14 @@ import pytest
 
 from planner import NOTICE
 from planner.grid import Grid
-from planner.labels import Label
+from planner.labels import Label, Side
 from planner.segmentation.confidence import FEATURES, Evidence, foretell
-from planner.volume import LabelMap
+from planner.volume import LabelMap, Volume
 from sample_data.made_ct import Surface
 from sample_data.signed_distance import DistanceField
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "script"
-MODULES = ("evaluate", "accuracy_page", "calibrate_confidence", "conditions", "made_cases", "sources")
+MODULES = ("evaluate", "perturb", "accuracy_page", "calibrate_confidence", "conditions", "made_cases", "sources")
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +229,34 @@ def test_the_sources_lie_the_right_way_round(script: SimpleNamespace, shared: Pa
     pytest.importorskip("trimesh")
     parts = script.sources.read_hubmap(shared, "M")
     assert [len(parts[label]) for label in (Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP)] == [2, 3, 3]
+
+
+def test_labels_are_moved_by_millimetres_in_patient_space(script: SimpleNamespace) -> None:
+    grid = Grid.from_spacing((20, 20, 20), (2.0, 1.0, 0.5))
+    values = np.zeros(grid.shape_zyx, np.uint8)
+    values[8:12, 8:12, 8:12] = 2
+    moved = script.perturb.moved(LabelMap(values, grid), np.array([1.5, -2.0, 4.0]))
+    before, after = (grid.to_lps(np.argwhere(v == 2)).mean(axis=0) for v in (values, moved.values))
+    assert after - before == pytest.approx([1.5, -2.0, 4.0])
+
+
+def test_a_wrong_start_is_as_far_off_as_it_says_and_the_same_for_the_same_name(script: SimpleNamespace) -> None:
+    fit = SimpleNamespace(lps_from_model=np.diag([1.1, 1.1, 1.1, 1.0]))
+    poses = [script.perturb.wrong_start(fit, seed).lps_from_model for seed in (1, 2, 1)]
+    for matrix, (far_mm, turn_deg) in zip(poses[:2], script.perturb.STARTS_MM_DEG[1:], strict=True):
+        assert np.linalg.norm(matrix[:3, 3]) == pytest.approx(far_mm)
+        assert (np.trace(matrix[:3, :3]) / 1.1 - 1) / 2 == pytest.approx(np.cos(np.deg2rad(turn_deg)))
+    np.testing.assert_array_equal(poses[0], poses[2])
+
+
+@pytest.mark.parametrize("off", [0, 3])
+def test_the_error_of_a_face_is_how_far_it_was_moved(script: SimpleNamespace, off: int) -> None:
+    grid = Grid.from_spacing((24, 24, 24), 1.0)
+    true = np.zeros(grid.shape_zyx, np.uint8)
+    true[:, :, :8], true[:, :, 12:] = Label.SACRUM, Label.LEFT_HIP
+    found = np.where(np.arange(24) < 8 - off, true, np.where(true == Label.SACRUM, 0, true)).astype(np.uint8)
+    volume = Volume(np.zeros(grid.shape_zyx, np.int16), grid)
+    box = (slice(0, 24), slice(0, 24), slice(0, 24))
+    maps = [LabelMap(v, grid) for v in (found, true)]
+    error = script.perturb.face_error(volume, *maps, Label.SACRUM, Side.LEFT, box)
+    assert error == pytest.approx(off, abs=0.6)

@@ -83,7 +83,7 @@ def test_totalsegmentator_sees_the_pelvis_alone_and_goes_the_same_way(scan, ct, 
         (call,) = api.calls
     finally:
         for name in ("totalsegmentator.python_api", "totalsegmentator"):
-            sys.modules.pop(name)
+            sys.modules.pop(name, None)
     assert call["shape_zyx"] == case.anatomy.volume.hu.shape
     assert_same_anatomy(case, by_own_values)
     write_case(case, tmp_path / "out", figures=False)

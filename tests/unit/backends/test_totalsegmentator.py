@@ -115,9 +115,10 @@ def test_an_answer_on_another_grid_is_refused(fake, monkeypatch):
 
 
 def test_a_package_that_cannot_be_imported_is_told(fake, monkeypatch):
-    monkeypatch.setitem(sys.modules, "totalsegmentator.python_api", None)
-    with pytest.raises(BackendError, match="ModuleNotFoundError"):
-        TotalSegmentator.find().label_bones(volume())
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "totalsegmentator.python_api", None)
+        with pytest.raises(BackendError, match="ModuleNotFoundError"):
+            TotalSegmentator.find().label_bones(volume())
 
 
 def test_its_absence_is_a_usage_error_with_the_command(monkeypatch):

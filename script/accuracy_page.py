@@ -10,7 +10,8 @@ from calibrate_confidence import LEAST_DICE, SOURCES, Row, left_out, outlines, p
 from conditions import CONDITIONS
 
 from planner import NOTICE
-from planner.segmentation.confidence import GOOD_MM
+from planner.labels import Side
+from planner.segmentation.confidence import GOOD_MM, Evidence, joint_sureness
 
 __all__ = ["accuracy_page"]
 
@@ -164,6 +165,12 @@ def decoy_rows(results: Sequence[Result]) -> Iterator[Sequence[str]]:
             yield [result["name"], ", ".join(f"{name.replace('_', ' ')} {ml:.2f}" for name, ml in rest.items())]
 
 
+def faces_of(result: Result) -> dict[tuple[str, Side], Evidence]:
+    """Evidence by bone and side."""
+    named = {name: Evidence(**values) for name, values in result.get("evidence", {}).items()}
+    return {(name.split()[0], Side(name.split()[1])): evidence for name, evidence in named.items()}
+
+
 def case_rows(results: Sequence[Result]) -> Iterator[Sequence[str]]:
     """Give one row a case."""
     for result in results:
@@ -176,7 +183,7 @@ def case_rows(results: Sequence[Result]) -> Iterator[Sequence[str]]:
             "own" if own else " x ".join(f"{s:g}" for s in condition["spacing"]),
             *(" ".join(number(bone.get(key), d) for bone in drawn) or "-" for key, d in BONE_KEYS),
             " ".join(number(value) for value in joint_values([result], "mid_error_mm")) or "-",
-            " ".join(number(sure["confidence"]) for sure in result.get("joints", {}).values()) or "-",
+            " ".join(number(sure.confidence) for sure in joint_sureness(faces_of(result)).values()),
             ", ".join(p["status"] + (" BROKEN" if "true_neural_mm" in p and is_broken(result, p) else "") for p in
                       result.get("score", {}).get("plan", {}).values()) or "-",
             (result["message"] or ", ".join(dict.fromkeys(said)) or "-").replace("|", "/"),
@@ -234,6 +241,11 @@ DECOYS_TEXT = """## What is not pelvis
 Millilitres of contrast, plaques, other bones, cushions and table labelled as pelvis, and of a bone that is
 not there."""
 
+CASES_TEXT = """## Cases
+
+Dice and 95th percentile: sacrum, left hip, right hip; mid-surface and confidence: left, right. Confidence is that of
+the coefficients that ship. *Said*: findings above a note, or why the scan was refused."""
+
 
 def accuracy_page(results: Sequence[Result]) -> str:
     """Write the page of tables."""
@@ -251,7 +263,7 @@ def accuracy_page(results: Sequence[Result]) -> str:
         table(("confidence", "claims", "outlines", "good", "bad", "error, median / worst"), confidence_rows(results)),
         DECOYS_TEXT,
         table(("case", "ml"), decoy_rows(results)),
-        "## Cases\n\nDice and 95th percentile: sacrum, left hip, right hip; then left and right.",
+        CASES_TEXT,
         table(case_head, case_rows(results)),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"

@@ -123,7 +123,7 @@ def prepare(setup: Setup, base: str) -> str:
 def evaluate(setup: Setup, case: MadeCase) -> dict[str, Any]:
     """Make, plan and score one case; give its result."""
     folder = setup.out / case.name
-    facts = {"condition": json.loads(json.dumps(asdict(case.condition))), "base": case.base, "source": case.source}
+    facts = facts_of(case)
     kept = _read(folder / "result.json")
     if not setup.again and kept.get("code") == setup.code and kept.get("facts") == facts:
         return kept
@@ -138,6 +138,11 @@ def evaluate(setup: Setup, case: MadeCase) -> dict[str, Any]:
         result |= {"score": score_case(folder, setup.score), "extra": extra_measures(folder)}
     (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return result
+
+
+def facts_of(case: MadeCase) -> dict[str, Any]:
+    """Say what a case is, as its result has it."""
+    return {"condition": json.loads(json.dumps(asdict(case.condition))), "base": case.base, "source": case.source}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -246,9 +251,10 @@ def _finished(running: dict[Future[dict[str, Any]], MadeCase], start: float) -> 
 
 
 def write_page(out: Path, table: Path) -> None:
-    """Write the page from the results that are there, in the table's order."""
-    results = [_read(out / case.name / "result.json") for case in cases()]
-    table.write_text(accuracy_page([r for r in results if r]), encoding="utf-8")
+    """Write the page from the results that are there and of the cases as they are declared now, in their order."""
+    results = [(case, _read(out / case.name / "result.json")) for case in cases()]
+    page = accuracy_page([result for case, result in results if result.get("facts") == facts_of(case)])
+    table.write_text(page, encoding="utf-8")
 
 
 def page(arguments: argparse.Namespace) -> int:

@@ -11,12 +11,13 @@ from conditions import CONDITIONS
 
 from planner import NOTICE
 from planner.labels import Side
+from planner.segmentation import SegmentationConfig
 from planner.segmentation.confidence import GOOD_MM, Evidence, joint_sureness
 
 __all__ = ["accuracy_page"]
 
-TRUSTED = 0.5
-"""Confidence from which on an outline claims to be good: below it the product says so."""
+TRUSTED = SegmentationConfig().low_confidence
+"""Confidence from which on an outline claims to be good: below it the product says that it is not sure."""
 
 SAFE_SOLID_MM = 1.0
 """An implant further than this outside the true bones is not contained."""
@@ -24,7 +25,7 @@ SAFE_SOLID_MM = 1.0
 UPRIGHT_DEG = 10.0
 """The scoring tool takes thirds along LPS z: they are read where the patient is turned by no more than this."""
 
-BANDS = ((0.0, 0.2), (0.2, 0.5), (0.5, 0.8), (0.8, 1.01))
+BANDS = ((0.0, 0.2), (0.2, TRUSTED), (TRUSTED, 0.8), (0.8, 1.01))
 """Bands of confidence."""
 
 Result = Mapping[str, Any]
@@ -70,11 +71,16 @@ def plans(results: Sequence[Result]) -> list[tuple[Result, Mapping[str, Any]]]:
     return [(result, plan) for result, plan in sides if "true_neural_mm" in plan]
 
 
-def is_broken(result: Result, plan: Mapping[str, Any]) -> bool:
-    """Whether a path breaks what its plan claims: clearance, containment, side, or the middle third."""
-    upright = max(abs(angle) for angle in result["facts"]["condition"]["turn"]) <= UPRIGHT_DEG
+def is_broken(plan: Mapping[str, Any]) -> bool:
+    """Whether a path breaks what its plan claims: clearance, containment, or side."""
     unsafe = bool(plan["claim_broken"]) or not plan["safe"] or not plan["right_side"]
-    return unsafe or plan["outside_solid_mm"] > SAFE_SOLID_MM or (upright and not plan["middle_third"])
+    return unsafe or plan["outside_solid_mm"] > SAFE_SOLID_MM
+
+
+def off_third(result: Result, plan: Mapping[str, Any]) -> bool:
+    """Whether a path's middle lies outside the middle third along LPS z, which is the tool's, of an upright patient."""
+    upright = max(abs(angle) for angle in result["facts"]["condition"]["turn"]) <= UPRIGHT_DEG
+    return upright and not plan["middle_third"]
 
 
 def met(result: Result) -> bool:
@@ -104,7 +110,8 @@ def condition_rows(results: Sequence[Result]) -> Iterator[Sequence[str]]:
             middle_and_worst(joint_values(here, "mid_error_mm"), 2),
             middle_and_worst(joint_values(here, "coverage_2mm"), 2, high_is_bad=False),
             f"{sum(row.bad for row in drawn)} of {len(drawn)}",
-            f"{sum(is_broken(*path) for path in paths)} of {len(paths)}",
+            f"{sum(is_broken(plan) for _, plan in paths)} of {len(paths)}",
+            str(sum(off_third(*path) for path in paths)),
             str(sum(bool(result["refused"]) for result in here)),
             f"{sum(met(result) for result in here)} of {len(here)}",
         ]
@@ -129,7 +136,7 @@ def confidence_rows(results: Sequence[Result]) -> Iterator[Sequence[str]]:
         bad = sum(row.bad for row in band)
         claim = "good" if low >= TRUSTED else "not sure"
         spread = middle_and_worst(errors, 2)
-        yield [f"{low:.1f}-{min(high, 1.0):.1f}", claim, str(len(band)), str(len(band) - bad), str(bad), spread]
+        yield [f"{low:g}-{min(high, 1.0):g}", claim, str(len(band)), str(len(band) - bad), str(bad), spread]
 
 
 def false_confidence(results: Sequence[Result]) -> str:
@@ -184,7 +191,7 @@ def case_rows(results: Sequence[Result]) -> Iterator[Sequence[str]]:
             *(" ".join(number(bone.get(key), d) for bone in drawn) or "-" for key, d in BONE_KEYS),
             " ".join(number(value) for value in joint_values([result], "mid_error_mm")) or "-",
             " ".join(number(sure.confidence) for sure in joint_sureness(faces_of(result)).values()),
-            ", ".join(p["status"] + (" BROKEN" if "true_neural_mm" in p and is_broken(result, p) else "") for p in
+            ", ".join(p["status"] + (" BROKEN" if "true_neural_mm" in p and is_broken(p) else "") for p in
                       result.get("score", {}).get("plan", {}).values()) or "-",
             (result["message"] or ", ".join(dict.fromkeys(said)) or "-").replace("|", "/"),
         ]  # fmt: skip
@@ -226,14 +233,16 @@ CONDITIONS_TEXT = """## By condition
 `median / worst` over bones or joints. SI zone: bone within 12 mm of the facing bone; the mean surface distance there
 and the 95th percentile. *Bad*: outlines with a 95th percentile above {good:.0f} mm there, or a Dice below {dice}; with
 slices of 3 mm and more that is one voxel. *Broken*: first candidates that break what the plan claims (proven neural
-clearance, 3 mm, containment to {solid:.0f} mm, side; the middle third where the patient lies straight). *As asked*:
-done; or with a finding, where the condition calls for one; or refused or flagged, for children."""
+clearance, 3 mm, containment to {solid:.0f} mm, side). *Off third*: those whose middle lies outside the tool's
+middle third, which is cut along LPS z and not in the pelvic frame; upright patients. *As asked*: done; or with a
+finding, where the condition calls for one; or refused or flagged, for children."""
 
 CONFIDENCE_TEXT = """## How sure it says it is
 
 Confidence is the probability that an outline's 95th percentile near the joint is at most {good:.0f} mm
 (`planner/segmentation/confidence.py`). Here **each pelvis is judged by coefficients fitted to the other pelves alone**;
-made scans of adults ({sources}). The coefficients that ship are fitted to all of them. An outline is a bone of a
+made scans of adults ({sources}). The coefficients that ship are fitted to all of them; the confidence
+from which on an outline counts as good ({trusted}) was chosen with these outlines in view. An outline is a bone of a
 case."""
 
 DECOYS_TEXT = """## What is not pelvis
@@ -251,14 +260,14 @@ def accuracy_page(results: Sequence[Result]) -> str:
     """Write the page of tables."""
     condition_head = (
         "group", "condition", "pelves", "Dice", "mean, SI zone", "95th, SI zone", "mid-surface", "coverage", "bad",
-        "broken", "refused", "as asked",
+        "broken", "off third", "refused", "as asked",
     )  # fmt: skip
     case_head = ("case", "spacing z y x", "Dice", "95th, SI zone", "mid-surface", "joint confidence", "plans", "said")
     parts = [
         PREFACE.format(notice=NOTICE, cases=len(results)),
         CONDITIONS_TEXT.format(good=GOOD_MM, dice=LEAST_DICE, solid=SAFE_SOLID_MM),
         table(condition_head, condition_rows(results)),
-        CONFIDENCE_TEXT.format(good=GOOD_MM, sources=", ".join(SOURCES)),
+        CONFIDENCE_TEXT.format(good=GOOD_MM, sources=", ".join(SOURCES), trusted=TRUSTED),
         false_confidence(results),
         table(("confidence", "claims", "outlines", "good", "bad", "error, median / worst"), confidence_rows(results)),
         DECOYS_TEXT,

@@ -60,5 +60,6 @@ class SegmentationConfig(BaseModel):
     metal_mm3: float = Field(default=100.0, gt=0)
     """Smallest cluster of metal that is reported `[P]`."""
 
-    low_confidence: float = Field(default=0.5, ge=0, le=1)
-    """Bones below this confidence are reported `[P]`."""
+    low_confidence: float = Field(default=0.6, ge=0, le=1)
+    """Joints whose outlines are good with less than this probability are reported; at 0.5 a few bad ones of the made
+    scans were not `[P]`."""

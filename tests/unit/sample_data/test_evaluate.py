@@ -184,10 +184,11 @@ def many(script: SimpleNamespace) -> list[dict[str, Any]]:
 def test_the_page_counts_what_is_bad_and_broken(script: SimpleNamespace) -> None:
     results = many(script)
     results[0]["score"]["plan"]["left"]["safe"] = False
+    results[1]["score"]["plan"]["left"]["middle_third"] = False
     page = script.accuracy_page.accuracy_page(results)
     assert NOTICE in page
     assert "| thin slices | thin |" in page
-    assert "| 9 of 24 | 1 of 24 | 0 | 24 of 24 |" in page
+    assert "| 9 of 24 | 1 of 24 | 1 | 0 | 24 of 24 |" in page
     assert "calcification 0.03, missing hip left 1.25" in page
     assert "BROKEN" in page
 

@@ -31,6 +31,12 @@ SMOOTHING_MM = 4.0
 SHORTEST_MM = 15.0
 """A shorter centre line is no canal `[P]`."""
 
+CANAL_PART_MM3 = 300.0
+"""A smaller part at the midline is a pit between spinous processes, not the canal on `[P]`."""
+
+STRAIT_MM = 10.0
+"""Half of the length over which the flat canal may be thinner than the network's thinnest part `[P]`."""
+
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -44,7 +50,11 @@ def tunnels(region: SacrumRegion, frame: PelvicFrame, config: KeepoutConfig) -> 
     walls = region.bone | region.lumbar
     network |= _ringed(walls, region.canal_room & ~walls & ~network, rings[1], round(config.canal_reach_mm / spacing))
     closed = ndi.binary_closing(network, ndi.generate_binary_structure(3, 1), iterations=2)
-    return _without_skins(network | (closed & region.canal_room), config.thinnest_mm / spacing)
+    network |= closed & region.canal_room
+    index = np.argwhere(network)
+    left = np.zeros(network.shape, np.float32)
+    left[tuple(index.T)] = frame.to_pelvic(region.grid.to_lps(index))[:, 0]
+    return _without_skins(network, left, config.thinnest_mm, spacing)
 
 
 def _ringed(walls: Mask, room: Mask, rings: Points, reach: int) -> Mask:
@@ -54,12 +64,21 @@ def _ringed(walls: Mask, room: Mask, rings: Points, reach: int) -> Mask:
     return inside
 
 
-def _without_skins(network: Mask, radius: float) -> Mask:
-    """Keep the largest connected part that a ball of `radius` voxels fits through."""
-    core = edt.edt(network, black_border=False, parallel=1) > radius
-    core = cc3d.largest_k(core, k=1, connectivity=6) > 0
-    thick: Mask = network & (edt.edt(~core, black_border=False, parallel=1) <= radius + 1.0)
-    return thick
+def _without_skins(network: Mask, left_mm: NDArray[np.float32], thinnest_mm: float, spacing_mm: float) -> Mask:
+    """Keep the largest connected part that a ball of `thinnest_mm` fits through, and the canal on beyond its straits."""
+    parts = cc3d.connected_components(edt.edt(network, black_border=False, parallel=1) > thinnest_mm / spacing_mm, connectivity=6)
+    counts = cc3d.statistics(parts)["voxel_counts"][1:].astype(np.int64) * spacing_mm**3
+    if not len(counts):
+        return np.zeros(network.shape, bool)
+    largest = int(counts.argmax()) + 1
+    middle = float(left_mm[parts == largest].mean())
+    off = np.abs(ndi.mean(left_mm, parts, np.arange(1, len(counts) + 1)) - middle)
+    beyond = (counts >= CANAL_PART_MM3) & (off < MIDLINE_MM)
+    core = np.isin(parts, [largest, *(np.flatnonzero(beyond) + 1)])
+    away = edt.edt(~core, black_border=False, parallel=1) * spacing_mm
+    strait = (np.abs(left_mm - middle) < MIDLINE_MM) & (away <= STRAIT_MM)
+    thick: Mask = network & (strait | (away <= thinnest_mm + spacing_mm))
+    return cc3d.largest_k(thick, k=1, connectivity=6) > 0
 
 
 @dataclass(frozen=True, eq=False)

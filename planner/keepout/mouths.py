@@ -30,6 +30,12 @@ LENGTHWISE = 0.8
 DORSAL_SHIFT_MM = 12.0
 """A dorsal mouth lies no further than this, along the canal, from the ventral mouth of its level `[P]`."""
 
+DEEPEST_STEPS = 12
+"""Voxels looked inward from an opening: to the canal `[P]`."""
+
+CHANNEL_SHARE = 0.5
+"""An opening's point lies over the channel where it is at least this share as deep as the channel `[P]`."""
+
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -80,11 +86,11 @@ def find_mouths(
     lateral = (np.abs(place[:, 1]) > CANAL_HALF_MM) & (np.abs(facing[:, 0]) < LENGTHWISE)
     patches = _patches(index, lateral & (facing[:, 2] < 0)), _patches(index, lateral & (facing[:, 2] >= 0))
     outward_lps = outward @ region.grid.directions_lps
-    mouths = [
-        _mouth(points[p], place[p], aspect, outward_lps[p], config)
-        for aspect, group in zip(("ventral", "dorsal"), patches, strict=True)
-        for p in group
-    ]
+    mouths = []
+    for aspect, group in zip(("ventral", "dorsal"), patches, strict=True):
+        for patch in group:
+            over = patch[_over_channel(network, index[patch], outward[patch])]
+            mouths.append(_mouth(points[over], place[over], aspect, outward_lps[over], config))
     plausible = [m for m in mouths if m.area_mm2 >= config.smallest_mouth_mm2 and m.along_mm > CANAL_TOP_MM]
     return _merged(plausible, config.level_spacing_mm)
 
@@ -99,6 +105,18 @@ def _patches(index: NDArray[np.int64], chosen: Mask) -> list[NDArray[np.int64]]:
     small[tuple((index[numbers] - low).T)] = True
     part = cc3d.connected_components(small, connectivity=26)[tuple((index[numbers] - low).T)]
     return [numbers[part == k] for k in range(1, int(part.max()) + 1)]
+
+
+def _over_channel(network: Mask, index: NDArray[np.int64], outward: Points) -> Mask:
+    """Which points of an opening lie over the channel itself, not over the shoulder or groove that it ends in."""
+    inward = -_unit(outward.sum(axis=0))
+    steps = np.arange(0.0, DEEPEST_STEPS + 1)
+    places = np.round(index[:, None] + steps[:, None] * inward).astype(np.int64)
+    limits = np.array(network.shape) - 1
+    inside = network[tuple(np.moveaxis(np.clip(places, 0, limits), 2, 0))] & ((places >= 0) & (places <= limits)).all(axis=2)
+    depth = np.where(inside.all(axis=1), DEEPEST_STEPS, inside.argmin(axis=1))
+    over: Mask = depth >= CHANNEL_SHARE * np.percentile(depth, 90)
+    return over
 
 
 def _mouth(points_lps: Points, place: Points, aspect: str, outward_lps: Points, config: KeepoutConfig) -> Mouth:

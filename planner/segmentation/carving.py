@@ -44,46 +44,78 @@ def _is_open(hu, z, y, x, cortex):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _is_soft(hu, at, limits):  # type: ignore[no-untyped-def]
-    if hu[at[0], at[1], at[2]] >= limits[0]:
-        return False
-    return limits[1] == np.inf or _is_open(hu, at[0], at[1], at[2], limits[1])
+def _is_soft(hu, z, y, x, limits):  # type: ignore[no-untyped-def]
+    return hu[z, y, x] < limits[0] and (limits[1] == np.inf or _is_open(hu, z, y, x, limits[1]))
+
+
+@njit(cache=True)
+def _neighbour(d, z, y, x):  # type: ignore[no-untyped-def]
+    """Voxel across face `d`."""
+    return z + (d == 1) - (d == 0), y + (d == 3) - (d == 2), x + (d == 5) - (d == 4)
+
+
+@njit(cache=True)
+def _is_way_in(hu, labels, z, y, x, soft):  # type: ignore[no-untyped-def]
+    """Whether a face of the voxel leads to soft tissue outside."""
+    nz, ny, nx = hu.shape
+    for d in range(6):
+        k, j, i = _neighbour(d, z, y, x)
+        if 0 <= k < nz and 0 <= j < ny and 0 <= i < nx and labels[k, j, i] == 0 and hu[k, j, i] < soft:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _ways_in(hu, labels, limits, lowest):  # type: ignore[no-untyped-def]
+    """Soft labelled voxels that the outside touches; first counted, then listed."""
+    nz, ny, nx = hu.shape
+    ways = np.empty((0, 3), np.int32)
+    for listing in range(2):
+        count = 0
+        for z in range(nz):
+            for y in range(ny):
+                for x in range(nx):
+                    if labels[z, y, x] < lowest or hu[z, y, x] >= limits[0]:
+                        continue
+                    if _is_way_in(hu, labels, z, y, x, limits[0]) and _is_soft(hu, z, y, x, limits):
+                        if listing:
+                            ways[count, 0], ways[count, 1], ways[count, 2] = z, y, x
+                        count += 1
+        if listing == 0:
+            ways = np.empty((count, 3), np.int32)
+    return ways
 
 
 @njit(cache=True)
 def _carve(hu, labels, spacing, limits, lowest):  # type: ignore[no-untyped-def]  # noqa: C901
-    steps = np.array([(-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)])
-    shape = np.array(hu.shape)
-    bone = np.argwhere(labels >= lowest)
-    queue = np.empty((len(bone), 6), np.int32)
-    count = 0
-    for v in range(len(bone)):
-        at = bone[v]
-        if not _is_soft(hu, at, limits):
-            continue
-        for d in range(6):
-            n = at + steps[d]
-            if (n < 0).any() or (n >= shape).any():
-                continue
-            if labels[n[0], n[1], n[2]] == 0 and hu[n[0], n[1], n[2]] < limits[0]:
-                queue[count, :3] = at
-                queue[count, 3:] = at
-                count += 1
-                break
+    nz, ny, nx = hu.shape
+    ways = _ways_in(hu, labels, limits, lowest)
+    count = len(ways)
+    queue = np.empty((max(2 * count, 1024), 6), np.int32)
     for v in range(count):
-        labels[queue[v, 0], queue[v, 1], queue[v, 2]] = 0
+        z, y, x = ways[v]
+        queue[v, 0], queue[v, 1], queue[v, 2] = z, y, x
+        queue[v, 3], queue[v, 4], queue[v, 5] = z, y, x
+        labels[z, y, x] = 0
     item = 0
     while item < count:
         for d in range(6):
-            n = queue[item, :3] + steps[d]
-            if (n < 0).any() or (n >= shape).any():
+            z, y, x = _neighbour(d, queue[item, 0], queue[item, 1], queue[item, 2])
+            if z < 0 or y < 0 or x < 0 or z >= nz or y >= ny or x >= nx or labels[z, y, x] < lowest:
                 continue
-            if labels[n[0], n[1], n[2]] < lowest or not _is_soft(hu, n, limits):
+            far = (
+                ((z - queue[item, 3]) * spacing[0]) ** 2
+                + ((y - queue[item, 4]) * spacing[1]) ** 2
+                + ((x - queue[item, 5]) * spacing[2]) ** 2
+            )
+            if far > limits[2] ** 2 or not _is_soft(hu, z, y, x, limits):
                 continue
-            if (((n - queue[item, 3:]) * spacing) ** 2).sum() > limits[2] ** 2:
-                continue
-            labels[n[0], n[1], n[2]] = 0
-            queue[count, :3] = n
+            labels[z, y, x] = 0
+            if count == len(queue):
+                longer = np.empty((2 * count, 6), np.int32)
+                longer[:count] = queue
+                queue = longer
+            queue[count, 0], queue[count, 1], queue[count, 2] = z, y, x
             queue[count, 3:] = queue[item, 3:]
             count += 1
         item += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ NO_DATA = -10000.0
 
 GAP_REACH_MM = 6.0
 """The facing bone of a joint lies within this of an edge [P]."""
+
+THREADS, THREADED_SAMPLES = 2, 100_000
+"""Threads that read profiles, from this many samples on; each sample is the same for any number."""
 
 Points = NDArray[np.float64]
 
@@ -55,7 +59,13 @@ def read_profiles(volume: Volume, points_lps: Points, normals_lps: Points, offse
     by_card = card.read(volume, start, direction, offsets_mm, NO_DATA) if card else None
     if by_card is not None:
         return by_card
-    result: NDArray[np.float32] = _read(volume.hu, start, direction, offsets_mm)
+    result = np.empty((len(start), len(offsets_mm)), np.float32)
+    if result.size < THREADED_SAMPLES:
+        _read(volume.hu, start, direction, offsets_mm, result)
+        return result
+    parts = [slice(k * len(start) // THREADS, (k + 1) * len(start) // THREADS) for k in range(THREADS)]
+    with ThreadPoolExecutor(THREADS) as pool:  # the kernel holds no lock
+        list(pool.map(lambda part: _read(volume.hu, start[part], direction[part], offsets_mm, result[part]), parts))
     return result
 
 
@@ -96,9 +106,8 @@ def _steepest(p, s):  # type: ignore[no-untyped-def]
     return s + (min(max(0.5 * (a - c) / bend, -0.5), 0.5) if bend < 0.0 else 0.0)
 
 
-@njit(cache=True)
-def _read(hu, start, direction, offsets):  # type: ignore[no-untyped-def]
-    out = np.empty((start.shape[0], offsets.shape[0]), np.float32)
+@njit(cache=True, nogil=True)
+def _read(hu, start, direction, offsets, out):  # type: ignore[no-untyped-def]
     for v in range(start.shape[0]):
         for s in range(offsets.shape[0]):
             t = offsets[s]
@@ -108,7 +117,6 @@ def _read(hu, start, direction, offsets):  # type: ignore[no-untyped-def]
                 start[v, 1] + t * direction[v, 1],
                 start[v, 2] + t * direction[v, 2],
             )
-    return out
 
 
 def find_edges(

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import cc3d
-import edt
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from planner.distance import distance_within
 from planner.grid import Grid
 from planner.volume import Box
 
-__all__ = ["away_from", "box_of", "boxes_of", "close_gaps", "fill_holes", "fill_holes_by_slice", "padded"]
-
-THREADS = 2
-"""Of a distance map; its value is the same for any number."""
+__all__ = ["away_from", "box_of", "boxes_of", "close_gaps", "fill_holes", "fill_holes_by_slice", "padded", "part_sizes"]
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.uint8]
 
 
-def away_from(mask: Mask, grid: Grid) -> NDArray[np.float32]:
-    """Distance of each voxel's centre to the nearest of the mask, mm; infinite where the mask is empty."""
-    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    away: NDArray[np.float32] = edt.edt(np.logical_not(mask), anisotropy=spacing, black_border=False, parallel=THREADS)
-    return away
+def away_from(mask: Mask, grid: Grid, reach_mm: float) -> NDArray[np.float32]:
+    """Distance of each voxel's centre to the nearest of the mask, mm; `reach_mm` where it is that far or farther."""
+    return distance_within(mask, grid.spacing_zyx_mm, reach_mm)
 
 
 def boxes_of(labels: Labels) -> dict[int, Box]:
@@ -53,11 +48,10 @@ def padded(box: Box, margin_mm: float, grid: Grid) -> Box:
 def close_gaps(mask: Mask, radius_mm: float, grid: Grid) -> Mask:
     """Close by a ball; what lies beyond the array is empty."""
     pad = [(int(np.ceil(radius_mm / s)) + 1,) * 2 for s in grid.spacing_zyx_mm]
-    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    wide = np.pad(mask, pad)
-    grown = edt.edt(~wide, anisotropy=spacing, black_border=False, parallel=THREADS) <= radius_mm
-    closed = edt.edt(grown, anisotropy=spacing, black_border=True, parallel=THREADS) > radius_mm
-    return np.ascontiguousarray(closed[tuple(slice(a, n - a) for (a, _), n in zip(pad, wide.shape, strict=True))])
+    reach_mm = radius_mm + float(grid.spacing_zyx_mm.max())
+    grown = distance_within(np.pad(mask, pad), grid.spacing_zyx_mm, reach_mm) <= radius_mm
+    closed = distance_within(~grown, grid.spacing_zyx_mm, reach_mm) > radius_mm
+    return np.ascontiguousarray(closed[tuple(slice(a, n - a) for (a, _), n in zip(pad, closed.shape, strict=True))])
 
 
 def fill_holes(mask: Mask) -> Mask:
@@ -70,6 +64,17 @@ def fill_holes(mask: Mask) -> Mask:
     is_open[0] = False
     filled: Mask = ~is_open[parts]
     return filled
+
+
+@njit(cache=True)
+def part_sizes(parts, count):  # type: ignore[no-untyped-def]
+    """Voxels of each part ``1 ... count``; nothing at 0, the background."""
+    sizes = np.zeros(count + 1, np.int64)
+    flat = parts.ravel()
+    for v in range(len(flat)):
+        sizes[flat[v]] += 1
+    sizes[0] = 0
+    return sizes
 
 
 @njit(cache=True)

@@ -119,9 +119,9 @@ def muscle_top(smooth: NDArray[np.float32]) -> float:
 
 def open_place(labels: NDArray[np.uint8], shut: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
     """Voxels without a label that lie clear of the other bones' blurred edges."""
-    away = away_from(labels > Label.SACRUM, grid)
-    clear: NDArray[np.bool_] = (labels == 0) & ~shut & (away > BLUR_VOXELS * float(np.mean(grid.spacing_zyx_mm)))
-    return clear
+    blur_mm = BLUR_VOXELS * float(np.mean(grid.spacing_zyx_mm))
+    clear: NDArray[np.bool_] = away_from(labels > Label.SACRUM, grid, blur_mm + 1.0) > blur_mm
+    return clear & (labels == 0) & ~shut
 
 
 def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
@@ -131,12 +131,12 @@ def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -
     """
     mean_mm = float(np.mean(grid.spacing_zyx_mm))
     radius_mm = mean_mm if mean_mm > LARGE_VOXEL_MM else WAY_MM
-    core = away_from(~soft, grid) > radius_mm
+    core = away_from(~soft, grid, radius_mm + 1.0) > radius_mm
     parts, count = cc3d.connected_components(core, connectivity=6, return_N=True)
     reached = np.zeros(count + 1, bool)
     reached[parts[outside & core]] = True
-    away = away_from(reached[parts], grid)
-    ways: NDArray[np.bool_] = soft & (away <= radius_mm + 0.5 * float(grid.spacing_zyx_mm.max()))
+    reach_mm = radius_mm + 0.5 * float(grid.spacing_zyx_mm.max())
+    ways: NDArray[np.bool_] = soft & (away_from(reached[parts], grid, reach_mm + 1.0) <= reach_mm)
     steps = round(NARROW_MM / mean_mm)
     return ndimage.binary_dilation(ways, iterations=steps, mask=soft) if steps > 0 else ways
 

@@ -19,7 +19,7 @@ from planner.segmentation.model import BONE_NAMES, PelvicFrame
 from planner.segmentation.neighbours import femoral_heads, lumbar_box, lumbar_seed
 from planner.segmentation.profiles import read_profiles
 from planner.segmentation.rasterise import fill_surface
-from planner.segmentation.shapes import away_from, box_of, boxes_of, fill_holes, padded
+from planner.segmentation.shapes import away_from, box_of, boxes_of, fill_holes, padded, part_sizes
 from planner.segmentation.tail import fill_marrow, pelvic_places, sacral_tail, tail_box
 from planner.volume import Box, Volume
 
@@ -37,6 +37,9 @@ BODY_DEPTH_MM = 28.0
 
 TOP_MM = 5.0
 """Farther up than this above the centre of the S1 endplate, processes belong to L5 [P]."""
+
+CRUMB_SHARE = 0.01
+"""Parts of a bone smaller than this share of its largest part are dropped [P]."""
 
 GAS_HU = -200
 """Nothing below this is bone: gas, air, padding outside the field of view."""
@@ -78,7 +81,7 @@ def label_voxels(volume: Volume, surfaces: Surfaces, places: Places, config: Seg
 
 def bone_box(grid: Grid, surfaces: Surfaces, places: Places, config: SegmentationConfig) -> Box:
     """Box of the drawn surfaces, with what lies within reach of them, L5's body and the tail of the sacrum."""
-    margin = max(config.add_mm, config.dorsal_mm, config.far_mm) + 2.0 * float(grid.spacing_zyx_mm.max())
+    margin = farthest(config) + 2.0 * float(grid.spacing_zyx_mm.max())
     drawn = grid.box_around(np.vstack([surfaces.vertices[name] for name in BONE_NAMES]), margin)
     more = (lumbar_box(grid, places.frame, places.endplate_lps), tail_box(grid, places.frame, places.cut_lps))
     boxes = [drawn, *(box for box in more if box is not None)]
@@ -95,7 +98,7 @@ def label_box(volume: Volume, surfaces: Surfaces, places: Places, config: Segmen
     """
     labels = enclosed(surfaces, volume.grid)
     labels[volume.hu < GAS_HU] = 0
-    outside = distance_outside(labels, volume.grid)
+    outside = away_from(labels > 0, volume.grid, farthest(config) + 1.0)
     labels = carve(volume.hu, labels, volume.grid, config)
     seeds = labels.copy()
     for side, head in femoral_heads(volume, places.sockets).items():
@@ -165,9 +168,9 @@ def enclosed(surfaces: Surfaces, grid: Grid) -> Labels:
     return labels
 
 
-def distance_outside(labels: Labels, grid: Grid) -> NDArray[np.float32]:
-    """Distance of each voxel to the nearest labelled one, mm."""
-    return away_from(labels > 0, grid)
+def farthest(config: SegmentationConfig) -> float:
+    """How far outside the drawn surfaces anything may be labelled, mm."""
+    return max(config.add_mm, config.dorsal_mm, config.far_mm)
 
 
 def joint_space(labels: Labels, grid: Grid, config: SegmentationConfig) -> Mask:
@@ -179,7 +182,9 @@ def joint_space(labels: Labels, grid: Grid, config: SegmentationConfig) -> Mask:
     box = padded(tight, config.joint_mm, grid)
     hip = (labels[box] == HIPS[0]) | (labels[box] == HIPS[1])
     if hip.any():
-        shut[box] = away_from(labels[box] == Label.SACRUM, grid) + away_from(hip, grid) < config.joint_mm
+        reach_mm = config.joint_mm
+        to_sacrum = away_from(labels[box] == Label.SACRUM, grid, reach_mm)
+        shut[box] = to_sacrum + away_from(hip, grid, reach_mm) < reach_mm
     return shut
 
 
@@ -197,8 +202,7 @@ def tidy(labels: Labels) -> Labels:
     for value, box in boxes_of(labels).items():
         mask = labels[box] == value
         parts, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
-        sizes = np.bincount(parts.ravel(), minlength=count + 1)
-        sizes[0] = 0
-        kept = (sizes >= 0.01 * sizes.max()) & (sizes > 0)
-        result[box][fill_holes(kept[parts]) & (mask | (labels[box] == 0))] = value
+        sizes = part_sizes(parts, count)
+        kept = fill_holes((sizes >= CRUMB_SHARE * sizes.max())[parts] & mask)
+        result[box][kept & (mask | (labels[box] == 0))] = value
     return result

@@ -20,7 +20,7 @@ from planner.keepout.model import Keepouts
 from planner.labels import Label, Side
 from planner.segmentation.model import Bones, PelvicFrame
 from planner.trajectory.config import Constraints
-from planner.trajectory.distance import distance_within
+from planner.distance import distance_within
 from planner.volume import Volume
 
 __all__ = ["FIELDS", "REACH_MM", "SOLID_REACH_MM", "Region", "Structure", "make_region"]

@@ -31,7 +31,7 @@ from planner.segmentation.profiles import NO_DATA, _read
 from planner.segmentation.rasterise import fill_surface
 from planner.segmentation.voxels import tidy
 from planner.source import ArraySource, read_box
-from planner.trajectory.distance import distance_within
+from planner.distance import distance_within
 
 from benchmarks.profiles_job import fit_by_kernel, fit_by_scipy
 from benchmarks.scene import Scene, scene

@@ -52,11 +52,12 @@ def test_a_margin_ends_at_the_grid() -> None:
 def test_distance_is_in_millimetres() -> None:
     mask = np.zeros(SHAPE, bool)
     mask[4, 5, 6] = True
-    away = away_from(mask, GRID)
+    away = away_from(mask, GRID, 5.0)
     assert away[4, 5, 6] == 0
     assert away[5, 5, 6] == 2.0
     assert away[4, 5, 9] == pytest.approx(2.4)
-    assert np.isinf(away_from(np.zeros(SHAPE, bool), GRID)).all()
+    assert away[4, 5, 13] == 5.0
+    assert (away_from(np.zeros(SHAPE, bool), GRID, 5.0) == 5.0).all()
 
 
 @given(seeds)
@@ -78,7 +79,7 @@ def test_closing_keeps_the_mask_and_is_idempotent(seed: int) -> None:
     mask = blobs(seed, 0.2)
     closed = close_gaps(mask, 2.0, GRID)
     assert not (mask & ~closed).any()
-    assert not (closed & (away_from(mask, GRID) > 2.0)).any()
+    assert not (closed & (away_from(mask, GRID, 3.0) > 2.0)).any()
     np.testing.assert_array_equal(close_gaps(closed, 2.0, GRID), closed)
 
 

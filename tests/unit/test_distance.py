@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.trajectory.distance import distance_within
+from planner.distance import distance_within
 
 
 def true_distance(mask: np.ndarray, spacing: np.ndarray, reach: float) -> np.ndarray:

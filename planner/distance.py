@@ -1,4 +1,4 @@
-"""Distances within a short reach, exact and fast: what the search asks for ends at a few millimetres.
+"""Distances within a short reach, exact and fast: what the stages ask for ends at a few millimetres.
 
 The squared distance is the lower envelope, axis by axis, of ``value + (steps * spacing)**2`` (Felzenszwalb and
 Huttenlocher, 10.4086/toc.2012.v008a019). As far as a short reach it is taken by trying every step of it: the innermost

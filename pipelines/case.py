@@ -182,8 +182,9 @@ def _measure(volume: Volume, place: Place, pose: PelvisPose, settings: CaseSetti
     config = settings.config
     with log.stage("segment bones"):
         bones, segmentation = _label_bones(volume, place, pose, settings)
-    with log.stage("measure joints"):
-        found = {side: extract_joint(volume, bones, side, config.joint) for side in bones.planned_sides}
+    with log.stage("measure joints"), ThreadPoolExecutor(len(BOTH_SIDES)) as pool:
+        measured = pool.map(lambda side: extract_joint(volume, bones, side, config.joint), bones.planned_sides)
+        found = dict(zip(bones.planned_sides, measured, strict=True))
     with log.stage("find keep-outs"):
         keepouts = find_keepouts(volume, bones, config.keepout)
     joints = {side: joint for side, joint in found.items() if len(joint.faces)}

@@ -173,12 +173,12 @@ def _gap_hu(measured: Measured, lowest: Numbers, config: JointConfig) -> float:
     return float(np.clip(np.median(lowest[wide]), *GAP_HU_RANGE))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _integral(x):  # type: ignore[no-untyped-def]
     return 0.5 * math.erfc(-x * 0.7071067811865476)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _peak(profile, low, high):  # type: ignore[no-untyped-def]
     best = low
     for k in range(low, high + 1):
@@ -187,7 +187,7 @@ def _peak(profile, low, high):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _solve(normal, right):  # type: ignore[no-untyped-def]
     """Solve a small system in place by elimination with pivoting; False where it is singular."""
     n = len(right)
@@ -212,7 +212,7 @@ def _solve(normal, right):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _side(u, behind, guess, gap_hu, marrow_hu, sigma):  # type: ignore[no-untyped-def]
     """One cortex's share of the model, and its slopes with the face and the cortex's HU."""
     scale = 0.3989422804014327 / sigma
@@ -222,7 +222,7 @@ def _side(u, behind, guess, gap_hu, marrow_hu, sigma):  # type: ignore[no-untype
     return value, slope * scale, front - back
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _refine(hu, at_mm, guess, fixed):  # type: ignore[no-untyped-def]
     """Levenberg-Marquardt over faces and cortices in place; returns the root mean square residual."""
     gap_hu, marrow_s, marrow_h, sigma, cortex = fixed
@@ -256,7 +256,7 @@ def _refine(hu, at_mm, guess, fixed):  # type: ignore[no-untyped-def]
     return math.sqrt(last / len(hu))
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _peaks(hu, at_mm, faces):  # type: ignore[no-untyped-def]
     """Find the samples of the two cortices' peaks, sacral and iliac."""
     step, middle, last = at_mm[1] - at_mm[0], len(at_mm) // 2, len(at_mm) - 1
@@ -265,7 +265,7 @@ def _peaks(hu, at_mm, faces):  # type: ignore[no-untyped-def]
     return _peak(hu, back, min(max(middle, back), last)), _peak(hu, max(min(middle, front), 0), front)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _lowest(profiles, at_mm, faces):  # type: ignore[no-untyped-def]
     """Darkest sample between the peaks of each profile."""
     out = np.empty(len(profiles))
@@ -275,7 +275,7 @@ def _lowest(profiles, at_mm, faces):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _fit(profiles, at_mm, faces, gap_hu, pair):  # type: ignore[no-untyped-def]
     """Fit each profile; columns: faces (2), cortices (2), residual, dip."""
     out = np.empty((len(profiles), 6))

@@ -87,7 +87,7 @@ def _ways_in(hu, labels, limits, lowest):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _carve(hu, labels, spacing, limits, lowest):  # type: ignore[no-untyped-def]  # noqa: C901
+def _carve(hu, labels, spacing, limits, lowest):  # type: ignore[no-untyped-def]
     nz, ny, nx = hu.shape
     ways = _ways_in(hu, labels, limits, lowest)
     count = len(ways)

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from planner.distance import distance_within
 from planner.grid import Grid
 from planner.joint.model import Joint, Third, Zone
 from planner.keepout.model import Keepouts
 from planner.labels import Label, Side
 from planner.segmentation.model import Bones, PelvicFrame
 from planner.trajectory.config import Constraints
-from planner.distance import distance_within
 from planner.volume import Volume
 
 __all__ = ["FIELDS", "REACH_MM", "SOLID_REACH_MM", "Region", "Structure", "make_region"]

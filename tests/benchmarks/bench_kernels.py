@@ -17,6 +17,7 @@ from benchmarks.jobs import JOBS, OURS, Job
 ROUNDS_S = 0.6
 """A tool is run as often as fits into this, but at least twice after the first."""
 
+
 @pytest.fixture(autouse=True, scope="module")
 def one_thread():
     """All tools on one thread."""

@@ -19,6 +19,7 @@ from skimage import measure, morphology, segmentation
 from planner.backends.gpu import find_card
 from planner.cells import BONE_HU, count_cells
 from planner.dicom.voxels import _to_hounsfield
+from planner.distance import distance_within
 from planner.figures.planes import Plane
 from planner.figures.render import cast_bones
 from planner.joint.label_distance import label_distance, resample
@@ -31,7 +32,6 @@ from planner.segmentation.profiles import NO_DATA, _read
 from planner.segmentation.rasterise import fill_surface
 from planner.segmentation.voxels import tidy
 from planner.source import ArraySource, read_box
-from planner.distance import distance_within
 
 from benchmarks.profiles_job import fit_by_kernel, fit_by_scipy
 from benchmarks.scene import Scene, scene

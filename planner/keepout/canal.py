@@ -65,8 +65,10 @@ def _ringed(walls: Mask, room: Mask, rings: Points, reach: int) -> Mask:
 
 
 def _without_skins(network: Mask, left_mm: NDArray[np.float32], thinnest_mm: float, spacing_mm: float) -> Mask:
-    """Keep the largest connected part that a ball of `thinnest_mm` fits through, and the canal on beyond its straits."""
-    parts = cc3d.connected_components(edt.edt(network, black_border=False, parallel=1) > thinnest_mm / spacing_mm, connectivity=6)
+    """Keep the largest part that a ball of `thinnest_mm` fits through, and the canal on beyond its straits."""
+    parts = cc3d.connected_components(
+        edt.edt(network, black_border=False, parallel=1) > thinnest_mm / spacing_mm, connectivity=6
+    )
     counts = cc3d.statistics(parts)["voxel_counts"][1:].astype(np.int64) * spacing_mm**3
     if not len(counts):
         return np.zeros(network.shape, bool)

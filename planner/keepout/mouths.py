@@ -21,6 +21,9 @@ __all__ = ["Mouth", "assign_levels", "count_levels", "find_mouths"]
 CANAL_HALF_MM = 5.0
 """Openings nearer to the midline are the canal's own ends: the S4 foramina lie 10 mm from it and more `[P]`."""
 
+MOUTH_LATERAL_MM = 8.0
+"""The centre of a foramen's opening lies further than this from the midline: S4's, the nearest, lies at 10 `[P]`."""
+
 CANAL_TOP_MM = 10.0
 """Openings this near to the canal's upper end are its recesses: S1 lies a pedicle's height below it `[P]`."""
 
@@ -35,6 +38,9 @@ DEEPEST_STEPS = 12
 
 CHANNEL_SHARE = 0.5
 """An opening's point lies over the channel where it is at least this share as deep as the channel `[P]`."""
+
+TILT_DEG = 20.0
+"""A channel leaves the bone no more obliquely than this `[P]`."""
 
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -89,10 +95,16 @@ def find_mouths(
     mouths = []
     for aspect, group in zip(("ventral", "dorsal"), patches, strict=True):
         for patch in group:
-            over = patch[_over_channel(network, index[patch], outward[patch])]
-            mouths.append(_mouth(points[over], place[over], aspect, outward_lps[over], config))
-    plausible = [m for m in mouths if m.area_mm2 >= config.smallest_mouth_mm2 and m.along_mm > CANAL_TOP_MM]
-    return _merged(plausible, config.level_spacing_mm)
+            whole = _mouth(points[patch], place[patch], aspect, outward_lps[patch], config)
+            if _is_plausible(whole, place[patch], config):
+                over = patch[_over_channel(network, index[patch], outward[patch])]
+                mouths.append(_mouth(points[over], place[over], aspect, outward_lps[over], config))
+    return _merged(mouths, config.level_spacing_mm)
+
+
+def _is_plausible(mouth: Mouth, place: Points, config: KeepoutConfig) -> bool:
+    beside = abs(float(place[:, 1].mean())) > MOUTH_LATERAL_MM
+    return beside and mouth.area_mm2 >= config.smallest_mouth_mm2 and mouth.along_mm > CANAL_TOP_MM
 
 
 def _patches(index: NDArray[np.int64], chosen: Mask) -> list[NDArray[np.int64]]:
@@ -108,15 +120,35 @@ def _patches(index: NDArray[np.int64], chosen: Mask) -> list[NDArray[np.int64]]:
 
 
 def _over_channel(network: Mask, index: NDArray[np.int64], outward: Points) -> Mask:
-    """Which points of an opening lie over the channel itself, not over the shoulder or groove that it ends in."""
-    inward = -_unit(outward.sum(axis=0))
-    steps = np.arange(0.0, DEEPEST_STEPS + 1)
-    places = np.round(index[:, None] + steps[:, None] * inward).astype(np.int64)
-    limits = np.array(network.shape) - 1
-    inside = network[tuple(np.moveaxis(np.clip(places, 0, limits), 2, 0))] & ((places >= 0) & (places <= limits)).all(axis=2)
-    depth = np.where(inside.all(axis=1), DEEPEST_STEPS, inside.argmin(axis=1))
+    """Which points of an opening lie over the channel itself, not over the shoulder or groove that it ends in.
+
+    The channel's direction is the one in which the opening is deepest, no more than `TILT_DEG` off its normal.
+    """
+    normal = _unit(outward.sum(axis=0))
+    depths = [_depth(network, index, -axis) for axis in _cone(normal)]
+    depth = max(depths, key=lambda d: float(d.mean()))
     over: Mask = depth >= CHANNEL_SHARE * np.percentile(depth, 90)
     return over
+
+
+def _cone(normal: NDArray[np.float64]) -> Points:
+    """Make unit vectors: the normal, and rings tilted off it by half of `TILT_DEG` and by all of it."""
+    first = _unit(np.cross(normal, np.eye(3)[np.abs(normal).argmin()]))
+    second = np.cross(normal, first)
+    turn = np.arange(8)[:, None] * np.pi / 4
+    ring = np.cos(turn) * first + np.sin(turn) * second
+    tilts = np.radians([TILT_DEG / 2, TILT_DEG])
+    return np.vstack([normal, *(np.cos(t) * normal + np.sin(t) * ring for t in tilts)])
+
+
+def _depth(network: Mask, index: NDArray[np.int64], step: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many unit steps from each point stay within the network."""
+    places = np.round(index[:, None] + np.arange(DEEPEST_STEPS + 1)[:, None] * step).astype(np.int64)
+    limits = np.array(network.shape) - 1
+    within = ((places >= 0) & (places <= limits)).all(axis=2)
+    inside = network[tuple(np.moveaxis(np.clip(places, 0, limits), 2, 0))] & within
+    depth: NDArray[np.int64] = np.where(inside.all(axis=1), DEEPEST_STEPS, inside.argmin(axis=1))
+    return depth
 
 
 def _mouth(points_lps: Points, place: Points, aspect: str, outward_lps: Points, config: KeepoutConfig) -> Mouth:

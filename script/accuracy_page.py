@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from calibrate_confidence import LEAST_DICE, SOURCES, Row, left_out, outlines, perturbed, usable
-from conditions import CONDITIONS
+from conditions import CONDITIONS, cases
 
 from planner import NOTICE
 from planner.labels import Side
@@ -157,7 +157,7 @@ def false_confidence(results: Sequence[Result]) -> str:
         f"below {LEAST_DICE}). **{len(lies)} of these {len(bad)} claim to be good** (confidence of {TRUSTED} or more): "
         f"{names or 'none'}. {len(modest)} of {len(judged) - len(bad)} good ones are doubted without need.\n\n"
         f"Of the outlines that were made wrong on purpose (`script/perturb.py`), {len(wrong)} are bad and "
-        f"**{len(believed)} of them claim to be good**. The table counts both kinds."
+        f"**{len(believed)} of them claim to be good** (their errors are worked out by us, as the tool does). The table counts both kinds."
     )
 
 
@@ -205,7 +205,7 @@ PREFACE = """# Accuracy
 {notice}
 
 Written by `script/evaluate run`; every figure of error comes from the independent scoring tool, none from our own code.
-Lengths in mm. {cases} cases; no figure is taken on a pelvis that the shape model was built from.
+Lengths in mm. {cases} of {declared} declared cases; no figure is taken on a pelvis that the shape model was built from.
 
 - **M, F** (hubmap): HuBMAP CCF 3D reference pelves, male and female (Visible Human, CC BY 4.0, 10.48539/HBM893.QGJK.978
   and 10.48539/HBM427.CCRP.887; smoothed by an artist). CT is rendered from the surfaces, so the truth is exact.
@@ -264,7 +264,7 @@ def accuracy_page(results: Sequence[Result]) -> str:
     )  # fmt: skip
     case_head = ("case", "spacing z y x", "Dice", "95th, SI zone", "mid-surface", "joint confidence", "plans", "said")
     parts = [
-        PREFACE.format(notice=NOTICE, cases=len(results)),
+        PREFACE.format(notice=NOTICE, cases=len(results), declared=len(cases())),
         CONDITIONS_TEXT.format(good=GOOD_MM, dice=LEAST_DICE, solid=SAFE_SOLID_MM),
         table(condition_head, condition_rows(results)),
         CONFIDENCE_TEXT.format(good=GOOD_MM, sources=", ".join(SOURCES), trusted=TRUSTED),

@@ -157,7 +157,8 @@ def false_confidence(results: Sequence[Result]) -> str:
         f"below {LEAST_DICE}). **{len(lies)} of these {len(bad)} claim to be good** (confidence of {TRUSTED} or more): "
         f"{names or 'none'}. {len(modest)} of {len(judged) - len(bad)} good ones are doubted without need.\n\n"
         f"Of the outlines that were made wrong on purpose (`script/perturb.py`), {len(wrong)} are bad and "
-        f"**{len(believed)} of them claim to be good** (their errors are worked out by us, as the tool does). The table counts both kinds."
+        f"**{len(believed)} of them claim to be good** (errors worked out by us, as the tool does). "
+        "The table counts both kinds."
     )
 
 

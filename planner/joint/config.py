@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["JointConfig"]
+__all__ = ["JointConfig", "ThirdsDefinition"]
+
+ThirdsDefinition = Literal["brandt-transverse", "c-length"]
+"""Transverse slabs (Brandt, 10.1097/BRS.0000000000005218), or equal parts of the articular C's own middle line."""
 
 
 class JointConfig(BaseModel):
@@ -49,3 +54,6 @@ class JointConfig(BaseModel):
 
     bridge_area_mm2: float = Field(default=40.0, gt=0.0)
     """Smallest bone bridge across the articular zone that is reported as ankylosis `[P]`."""
+
+    measured_thirds: ThirdsDefinition = "brandt-transverse"
+    """Thirds by which area and gap are reported. Implants are always placed by Brandt's."""

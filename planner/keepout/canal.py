@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import cc3d
 import edt
@@ -27,6 +28,9 @@ SLAB_MM = 1.0
 
 SMOOTHING_MM = 4.0
 """Standard deviation of the smoothing of the centre line `[P]`."""
+
+SHORTEST_STEP_MM = 5.0
+"""A place nearer to the line's end than this does not tell where it goes on to `[P]`."""
 
 SHORTEST_MM = 15.0
 """A shorter centre line is no canal `[P]`."""
@@ -109,6 +113,19 @@ class CentreLine:
         posterior /= np.linalg.norm(posterior, axis=1, keepdims=True)
         return tangent, np.cross(tangent, posterior), posterior
 
+    def carried_on(self, places_pelvic: Points) -> CentreLine:
+        """Carry the line on through those of the places, cranial first, that lie well beyond its caudal end."""
+        end = self.points_pelvic[-1]
+        beyond = places_pelvic[places_pelvic[:, 2] < end[2] - SHORTEST_STEP_MM]
+        if not len(beyond):
+            return self
+        corners = np.vstack([end, beyond])
+        pieces = [
+            np.linspace(a, b, max(round(float(np.linalg.norm(b - a)) / SLAB_MM), 1) + 1)[1:]
+            for a, b in pairwise(corners)
+        ]
+        return CentreLine(_smooth(np.vstack([self.points_pelvic, *pieces])))
+
     def coordinates(self, points_pelvic: Points) -> Points:
         """``(along, left, posterior)`` in mm of points ``(n, 3)``; the line goes on straight beyond its ends."""
         _, nearest = cKDTree(self.points_pelvic).query(points_pelvic)
@@ -134,12 +151,16 @@ def centre_line(points_pelvic: Points) -> CentreLine | None:
     strip = points_pelvic[np.abs(points_pelvic[:, 0] - _middle(points_pelvic)) < MIDLINE_MM]
     slab = np.floor(strip[:, 2] / SLAB_MM).astype(np.int64)
     levels, count = np.unique(slab, return_counts=True)
-    levels = levels[count >= 4]
-    run = _longest_run(levels)
+    run = _roomiest_run(levels[count >= 4], count[count >= 4])
     if len(run) * SLAB_MM < SHORTEST_MM:
         return None
     centres = np.array([strip[slab == k].mean(axis=0) for k in run[::-1]])
-    return CentreLine(ndi.gaussian_filter1d(centres, SMOOTHING_MM / SLAB_MM, axis=0, mode="nearest"))
+    return CentreLine(_smooth(centres))
+
+
+def _smooth(points: Points) -> Points:
+    smooth: Points = ndi.gaussian_filter1d(points, SMOOTHING_MM / SLAB_MM, axis=0, mode="nearest")
+    return smooth
 
 
 def _middle(points_pelvic: Points) -> NDArray[np.float64]:
@@ -150,8 +171,10 @@ def _middle(points_pelvic: Points) -> NDArray[np.float64]:
     return middle
 
 
-def _longest_run(levels: NDArray[np.int64]) -> NDArray[np.int64]:
+def _roomiest_run(levels: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find the run of levels without a gap that holds the most: pits along the tail are long but small."""
     if not len(levels):
         return levels
-    runs = np.split(levels, np.flatnonzero(np.diff(levels) > 2) + 1)
-    return max(runs, key=len)
+    cuts = np.flatnonzero(np.diff(levels) > 2) + 1
+    rooms = [int(c.sum()) for c in np.split(count, cuts)]
+    return np.split(levels, cuts)[int(np.argmax(rooms))]

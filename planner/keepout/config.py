@@ -32,12 +32,16 @@ class KeepoutConfig(BaseModel):
     bone_hu: float = Field(default=250.0, ge=100.0, le=1000.0)
     """Brighter, outside the sacrum's label: bone that the labels leave out, as L5's arch and facets `[P]`."""
 
-    smallest_mouth_mm2: float = Field(default=12.0, gt=0.0)
+    smallest_mouth_mm2: float = Field(default=9.0, gt=0.0)
     """Smaller openings are vessels' holes: the smallest S4 dorsal foramen is about 4 mm wide `[P]`."""
 
     level_spacing_mm: float = Field(default=9.0, gt=0.0)
     """Neighbouring levels lie at least this far apart: S2-S3 dorsal 12.8 mm on average (10.1007/s00276-010-0735-0)
     less three standard deviations `[P]`."""
+
+    farthest_mm: float = Field(default=10.0, gt=0.0)
+    """A mouth further than this, along the canal, from where the fitted shape expects it is another level's: levels lie
+    about 20 mm apart; on bones that the shape model has not seen, mouths were found at up to 7 mm `[P]`."""
 
     thinnest_mm: float = Field(default=1.2, ge=0.0, le=3.0)
     """Half-width below which a part of the network is a skin over a groove: S4 foramina are 3 mm wide `[P]`."""

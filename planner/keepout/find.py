@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from planner.findings import Finding, Level
 from planner.keepout.canal import CentreLine, centre_line, tunnels
@@ -16,6 +17,8 @@ from planner.segmentation.model import Bones
 from planner.volume import LabelMap, Volume
 
 __all__ = ["find_keepouts"]
+
+ASPECTS = ("ventral", "dorsal")
 
 CHANNEL_MM = 6.0
 """The channel's nearest voxel lies within this of the centre of its mouth `[P]`."""
@@ -53,8 +56,10 @@ def find_keepouts(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepou
     line = centre_line(points)
     if line is None:
         return _nothing(bones)
-    found = find_mouths(network, region, line, bones.frame, config)
-    mouths = assign_levels(found, _expected(bones, line), config.level_spacing_mm)
+    axis = line.carried_on(_expected_canal(bones))
+    found = find_mouths(network, region, axis, bones.frame, config)
+    named = assign_levels(found, _expected(bones, axis), config.level_spacing_mm)
+    mouths = [m for m in named if _is_where_expected(m, bones, axis, config)]
     values = paint(network, region, line, bones.frame, mouths)
     mask = LabelMap(on_scan(values, region, bones.labels), bones.labels.grid)
     foramina = tuple(f for f in (_foramen(m, mouths) for m in mouths) if _is_painted(f, mask))
@@ -72,6 +77,28 @@ def _expected(bones: Bones, line: CentreLine) -> dict[int, float]:
         if places:
             expected[number] = float(line.coordinates(bones.frame.to_pelvic(np.array(places)))[:, 0].mean())
     return expected
+
+
+def _expected_canal(bones: Bones) -> NDArray[np.float64]:
+    """Where the fitted shape expects the canal at each level: amid the four mouths. Pelvic frame, cranial first."""
+    places = bones.fit.landmarks_lps
+    levels = [
+        [places.get(f"{side}_{level.lower()}_{aspect}") for side in Side for aspect in ASPECTS]
+        for level in SACRAL_LEVELS
+    ]
+    middles = [
+        np.mean([p for p in four if p is not None], axis=0) for four in levels if not any(p is None for p in four)
+    ]
+    return bones.frame.to_pelvic(np.array(middles).reshape(-1, 3))
+
+
+def _is_where_expected(mouth: Mouth, bones: Bones, axis: CentreLine, config: KeepoutConfig) -> bool:
+    """Whether the fitted shape expects a mouth of that name so near, along the canal; of S4 it expects none."""
+    name = f"{mouth.side}_{SACRAL_LEVELS[mouth.level].lower()}_{mouth.aspect}"
+    if name not in bones.fit.landmarks_lps:
+        return True
+    place = axis.coordinates(bones.frame.to_pelvic(bones.fit.landmarks_lps[name][None]))
+    return abs(mouth.along_mm - float(place[0, 0])) <= config.farthest_mm
 
 
 def _foramen(mouth: Mouth, mouths: list[Mouth]) -> Foramen:

@@ -30,6 +30,9 @@ CANAL_TOP_MM = 10.0
 LENGTHWISE = 0.8
 """An opening that faces along the canal by more than this cosine is an end of the canal, not a foramen `[P]`."""
 
+SHIFT_MM = 5.0
+"""The fitted shape is at most this wrong, along the canal, about all levels alike; half of a level is 8 `[P]`."""
+
 DORSAL_SHIFT_MM = 12.0
 """A dorsal mouth lies no further than this, along the canal, from the ventral mouth of its level `[P]`."""
 
@@ -56,8 +59,8 @@ class Mouth:
         Where it lies; ``ventral`` or ``dorsal``.
     centre_lps : (3,) float64 array
         Centroid of the opening.
-    along_mm : float
-        Place along the canal.
+    along_mm, beside_mm : float
+        Place along the canal, and distance from the midline.
     width_mm, area_mm2 : float
         Smallest diameter and area.
     level : int
@@ -68,6 +71,7 @@ class Mouth:
     aspect: str
     centre_lps: NDArray[np.float64]
     along_mm: float
+    beside_mm: float
     width_mm: float
     area_mm2: float
     level: int = -1
@@ -95,15 +99,14 @@ def find_mouths(
     mouths = []
     for aspect, group in zip(("ventral", "dorsal"), patches, strict=True):
         for patch in group:
-            whole = _mouth(points[patch], place[patch], aspect, outward_lps[patch], config)
-            if _is_plausible(whole, place[patch], config):
-                over = patch[_over_channel(network, index[patch], outward[patch])]
-                mouths.append(_mouth(points[over], place[over], aspect, outward_lps[over], config))
-    return _merged(mouths, config.level_spacing_mm)
+            over = np.zeros(len(index), bool)
+            over[patch[_over_channel(network, index[patch], outward[patch])]] = True
+            mouths += [_mouth(points[p], place[p], aspect, outward_lps[p], config) for p in _patches(index, over)]
+    return _merged([m for m in mouths if _is_plausible(m, config)], config.level_spacing_mm)
 
 
-def _is_plausible(mouth: Mouth, place: Points, config: KeepoutConfig) -> bool:
-    beside = abs(float(place[:, 1].mean())) > MOUTH_LATERAL_MM
+def _is_plausible(mouth: Mouth, config: KeepoutConfig) -> bool:
+    beside = mouth.beside_mm > MOUTH_LATERAL_MM
     return beside and mouth.area_mm2 >= config.smallest_mouth_mm2 and mouth.along_mm > CANAL_TOP_MM
 
 
@@ -160,7 +163,8 @@ def _mouth(points_lps: Points, place: Points, aspect: str, outward_lps: Points, 
     side = Side.LEFT if place[:, 1].mean() > 0 else Side.RIGHT
     area = float(np.pi / 4 * width * length)
     outer = centre + _sag_mm(float(width), config) * _unit(outward_lps.sum(axis=0))
-    return Mouth(side, aspect, outer, float(place[:, 0].mean()), float(width), area)
+    along, beside, _ = np.abs(place.mean(axis=0)).tolist()
+    return Mouth(side, aspect, outer, along, beside, float(width), area)
 
 
 def _sag_mm(width_mm: float, config: KeepoutConfig) -> float:
@@ -204,7 +208,7 @@ def assign_levels(mouths: list[Mouth], expected_mm: Mapping[int, float], spacing
     places = _expected_places(ventral, expected_mm)
     if not places:
         places = dict(enumerate(_level_groups(ventral, spacing_mm)))
-    out = _levelled([m for m in mouths if m.aspect == "ventral"], places, spacing_mm)
+    out = _one_each(_levelled([m for m in mouths if m.aspect == "ventral"], places, spacing_mm), places)
     found = {k: [m.along_mm for m in out if m.level == k] for k in places}
     places = {k: float(np.mean(found[k])) if found[k] else places[k] for k in places}
     out += _levelled([m for m in mouths if m.aspect == "dorsal"], places, DORSAL_SHIFT_MM)
@@ -227,9 +231,8 @@ def _expected_places(ventral_mm: list[float], expected_mm: Mapping[int, float]) 
     if not {0, 1, 2} <= set(expected_mm):
         return {}
     places = np.array([expected_mm[0], expected_mm[1], expected_mm[2], 2 * expected_mm[2] - expected_mm[1]])
-    for _ in range(2):
-        off = [v - places[np.abs(places - v).argmin()] for v in ventral_mm]
-        places += float(np.median(off)) if off else 0.0
+    off = [v - places[np.abs(places - v).argmin()] for v in ventral_mm]
+    places += float(np.clip(np.median(off), -SHIFT_MM, SHIFT_MM)) if off else 0.0
     return dict(enumerate(places.tolist()))
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipelines.place import Place, working_place
 from pipelines.stages import StageLog, StageRecord
 from planner import __version__
@@ -19,19 +22,32 @@ from planner.findings import Finding, Level
 from planner.given_labels import read_given_labels
 from planner.grid import Orientation
 from planner.implants import Implant, load_catalogue
-from planner.joint import Joint, extract_joint, side_difference_findings
+from planner.joint import Joint, dorsal_mouth_at, extract_joint, measure_joint, side_difference_findings
 from planner.keepout import Keepouts, find_keepouts
 from planner.labels import Side
-from planner.plan import InputDocument, PlanDocument, SegmentationDocument, describe_side, finding_document
+from planner.plan import (
+    InputDocument,
+    PlanDocument,
+    SegmentationDocument,
+    describe_difference,
+    describe_frame,
+    describe_side,
+    finding_document,
+    landmark_points,
+)
 from planner.reading import Scan, read_scan
 from planner.segmentation import (
+    Bearings,
     Bones,
     PelvisPose,
     ShapeModel,
     bones_from_labels,
     crop_box,
+    density_findings,
+    find_bearings,
     load_shape_model,
     locate_pelvis,
+    s1_trabecular_hu,
     segment_bones,
     thin_cells,
 )
@@ -89,6 +105,8 @@ class Anatomy:
 
     volume: Volume
     bones: Bones
+    bearings: Bearings
+    s1_hu: float | None
     segmentation: SegmentationDocument
     joints: Mapping[Side, Joint]
     keepouts: Keepouts
@@ -159,7 +177,7 @@ def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) 
         found = pool.map(lambda side: _plan(side, anatomy, implant, settings, findings), BOTH_SIDES)
         plans = dict(zip(BOTH_SIDES, found, strict=True))
     findings = _unique((*findings, *(f for side in BOTH_SIDES for f in plans[side].findings)))
-    document = _document(sha256, place, findings, anatomy, plans)
+    document = _document(sha256, place, findings, anatomy, plans, settings.config)
     return Case(document, description, settings, place, anatomy, plans, tuple(log.records))
 
 
@@ -188,7 +206,9 @@ def _measure(volume: Volume, place: Place, pose: PelvisPose, settings: CaseSetti
     with log.stage("find keep-outs"):
         keepouts = find_keepouts(volume, bones, config.keepout)
     joints = {side: joint for side, joint in found.items() if len(joint.faces)}
-    return Anatomy(volume, bones, segmentation, joints, keepouts)
+    bearings = find_bearings(volume, bones)
+    s1_hu = s1_trabecular_hu(volume, bones.labels, bearings.endplate)
+    return Anatomy(volume, bones, bearings, s1_hu, segmentation, joints, keepouts)
 
 
 def _label_bones(
@@ -215,6 +235,7 @@ def _anatomy_findings(anatomy: Anatomy) -> Iterable[Finding]:
             yield from anatomy.joints[side].findings
     yield from side_difference_findings(anatomy.joints)
     yield from anatomy.keepouts.findings
+    yield from density_findings(anatomy.s1_hu)
 
 
 def _unique(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -245,13 +266,30 @@ def _why_not(side: Side, anatomy: Anatomy, settings: CaseSettings, findings: tup
     return ""
 
 
+def _landmarks(anatomy: Anatomy) -> dict[str, NDArray[np.float64]]:
+    """Landmarks that the scan shows, and the joints' dorsal mouths at the height of each dorsal foramen found."""
+    places = dict(anatomy.bearings.landmarks_lps)
+    for foramen in anatomy.keepouts.foramina:
+        if foramen.aspect == "dorsal" and foramen.side in anatomy.joints:
+            mouth = dorsal_mouth_at(anatomy.joints[foramen.side], foramen.centre_lps)
+            if mouth is not None:
+                places[f"{foramen.side}_joint_dorsal_mouth_{foramen.level.lower()}"] = mouth
+    return places
+
+
 def _document(
-    sha256: str, place: Place, findings: tuple[Finding, ...], anatomy: Anatomy, plans: Mapping[Side, SidePlan]
+    sha256: str,
+    place: Place,
+    findings: tuple[Finding, ...],
+    anatomy: Anatomy,
+    plans: Mapping[Side, SidePlan],
+    config: PlanConfig,
 ) -> PlanDocument:
     grid = place.grid
     spacing_z, spacing_y, spacing_x = (round(float(v), 6) for v in grid.spacing_zyx_mm)
     complete = len(anatomy.joints) == 2 and not any(joint.truncated for joint in anatomy.joints.values())
-    landmarks = dict(anatomy.bones.fit.landmarks_lps)
+    landmarks = _landmarks(anatomy)
+    measures = {side: measure_joint(joint, config.joint) for side, joint in anatomy.joints.items()}
     return PlanDocument(
         input=InputDocument(
             sha256=sha256,
@@ -269,7 +307,12 @@ def _document(
                 anatomy.keepouts.foramina,
                 landmarks,
                 anatomy.bones.joint_sureness.get(side),
+                measures.get(side),
             )
             for side in BOTH_SIDES
         },
+        pelvic_frame=describe_frame(anatomy.bones.frame, anatomy.bearings),
+        landmarks=landmark_points(landmarks),
+        left_minus_right=describe_difference(measures),
+        s1_trabecular_hu=round(anatomy.s1_hu, 1) if anatomy.s1_hu is not None else None,
     )

@@ -5,7 +5,8 @@ Lengths are rounded to a micrometre, shares and scores to 1e-4: the text does no
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planner import NOTICE
 from planner.findings import Finding
-from planner.joint.model import Joint
+from planner.joint.limbs import Limbs
+from planner.joint.measures import GapMeasure, JointMeasures, side_difference
+from planner.joint.model import Joint, Third
 from planner.keepout.model import Foramen
 from planner.labels import Side
-from planner.segmentation.model import Sureness
+from planner.segmentation.bearings import Bearings, FlatPlace
+from planner.segmentation.model import PelvicFrame, Sureness
 from planner.trajectory.model import Candidate, Clearance, SidePlan
 
 __all__ = [
@@ -25,8 +29,11 @@ __all__ = [
     "PlanDocument",
     "SegmentationDocument",
     "SideDocument",
+    "describe_difference",
+    "describe_frame",
     "describe_side",
     "finding_document",
+    "landmark_points",
 ]
 
 SCHEMA: Literal["sacroplan.plan/1"] = "sacroplan.plan/1"
@@ -77,6 +84,41 @@ class FindingDocument(Document):
     message: str
 
 
+class GapDocument(Document):
+    """See `planner.joint.measures.GapMeasure`; gaps are null where the part is empty."""
+
+    area_mm2: float
+    gap_mean_mm: float | None
+    gap_median_mm: float | None
+    gap_p95_mm: float | None
+
+
+class GapByThirdDocument(Document):
+    """Area and gap of the articular zone by third; ``definition`` as in `planner.joint.config.ThirdsDefinition`."""
+
+    definition: str
+    superior: GapDocument | None = None
+    middle: GapDocument | None = None
+    inferior: GapDocument | None = None
+
+
+class LimbsDocument(Document):
+    """The C of the articular zone, see `planner.joint.limbs.Limbs`; ``path_lps_mm`` from its superior end on."""
+
+    superior_mm: float
+    inferior_mm: float
+    width_mm: float
+    angle_deg: float
+    path_lps_mm: tuple[Point, Point, Point]
+
+
+class SideDifferenceDocument(Document):
+    """Left minus right: the whole articular zone, and by third where both sides' thirds are known."""
+
+    whole: GapDocument
+    by_third: GapByThirdDocument
+
+
 class ThirdsDocument(Document):
     """See `planner.joint.model.Thirds`; ``bounds_mm`` is null where the scan cuts the joint off."""
 
@@ -100,6 +142,42 @@ class JointDocument(Document):
     confidence: Share | None = None
     outline_error_mm: float | None = None
     thirds: ThirdsDocument
+    gap_mean_mm: float | None = None
+    by_third: GapByThirdDocument | None = None
+    limbs: LimbsDocument | None = None
+
+
+class EndplateDocument(Document):
+    """The S1 endplate; ``slope_deg`` is its angle to the frame's axial plane, positive where it falls forwards.
+
+    ``slope_in_scan_deg`` is the same to the scan's axial plane: the patient lies, so it is not the standing slope.
+    """
+
+    centre_lps_mm: Point
+    normal_lps: Point
+    slope_deg: float
+    slope_in_scan_deg: float
+
+
+class AnteriorPlaneDocument(Document):
+    """Anterior pelvic plane; ``tilt_deg`` to the frame's coronal plane, positive where the symphysis lies behind."""
+
+    point_lps_mm: Point
+    normal_lps: Point
+    tilt_deg: float
+    tilt_in_scan_deg: float
+
+
+class PelvicFrameDocument(Document):
+    """The pelvis's own axes, in which angles and thirds are taken; what was not seen is null."""
+
+    definition: Literal["mean-pose-of-shape-model"] = "mean-pose-of-shape-model"
+    origin_lps_mm: Point
+    left_lps: Point
+    posterior_lps: Point
+    cranial_lps: Point
+    s1_endplate: EndplateDocument | None = None
+    anterior_pelvic_plane: AnteriorPlaneDocument | None = None
 
 
 class ForamenDocument(Document):
@@ -196,6 +274,10 @@ class PlanDocument(Document):
     segmentation: SegmentationDocument | None = None
     findings: list[FindingDocument]
     sides: dict[Literal["left", "right"], SideDocument]
+    pelvic_frame: PelvicFrameDocument | None = None
+    landmarks: dict[str, Point] = {}
+    left_minus_right: SideDifferenceDocument | None = None
+    s1_trabecular_hu: float | None = None
 
     def to_json(self) -> str:
         """Text of ``plan.json``: the same bytes for the same plan."""
@@ -226,7 +308,92 @@ def finding_document(finding: Finding) -> FindingDocument:
     )
 
 
-def _joint(joint: Joint, sure: Sureness | None) -> JointDocument:
+def _direction(vector: NDArray[np.float64]) -> Point:
+    x, y, z = (_number(v, 6) for v in vector)
+    return x, y, z
+
+
+def describe_frame(frame: PelvicFrame, bearings: Bearings) -> PelvicFrameDocument:
+    """Write the pelvic frame down, with the endplate and the anterior pelvic plane where they were seen."""
+    return PelvicFrameDocument(
+        origin_lps_mm=_point(frame.lps_from_pelvic[:3, 3]),
+        left_lps=_direction(frame.left_lps),
+        posterior_lps=_direction(frame.posterior_lps),
+        cranial_lps=_direction(frame.cranial_lps),
+        s1_endplate=_endplate(bearings.endplate, frame) if bearings.endplate else None,
+        anterior_pelvic_plane=_anterior(bearings.anterior_plane, frame) if bearings.anterior_plane else None,
+    )
+
+
+def _endplate(place: FlatPlace, frame: PelvicFrame) -> EndplateDocument:
+    normal = place.normal_lps
+    return EndplateDocument(
+        centre_lps_mm=_point(place.point_lps),
+        normal_lps=_direction(normal),
+        slope_deg=_angle(-normal @ frame.posterior_lps, normal @ frame.cranial_lps),
+        slope_in_scan_deg=_angle(-normal[1], normal[2]),
+    )
+
+
+def _anterior(place: FlatPlace, frame: PelvicFrame) -> AnteriorPlaneDocument:
+    normal = place.normal_lps
+    return AnteriorPlaneDocument(
+        point_lps_mm=_point(place.point_lps),
+        normal_lps=_direction(normal),
+        tilt_deg=_angle(-normal @ frame.cranial_lps, -normal @ frame.posterior_lps),
+        tilt_in_scan_deg=_angle(-normal[2], -normal[1]),
+    )
+
+
+def _angle(opposite: Any, adjacent: Any) -> float:
+    return _number(np.degrees(np.arctan2(opposite, adjacent)), 2)
+
+
+def landmark_points(landmarks_lps: Mapping[str, NDArray[np.float64]]) -> dict[str, Point]:
+    """Write down the landmarks that belong to no side."""
+    prefixes = tuple(f"{side}_" for side in Side)
+    return {
+        f"{name}_lps_mm": _point(point)
+        for name, point in sorted(landmarks_lps.items())
+        if not name.startswith(prefixes)
+    }
+
+
+def describe_difference(measures: Mapping[Side, JointMeasures]) -> SideDifferenceDocument | None:
+    """Write the sides' difference down; null where one joint is missing."""
+    difference = side_difference(measures)
+    if difference is None:
+        return None
+    whole, thirds = difference
+    return SideDifferenceDocument(whole=_gap(whole), by_third=_by_third(measures[Side.LEFT].definition, thirds))
+
+
+def _gap(gap: GapMeasure) -> GapDocument:
+    return GapDocument(
+        area_mm2=_number(gap.area_mm2, 1),
+        gap_mean_mm=_optional(gap.mean_mm),
+        gap_median_mm=_optional(gap.median_mm),
+        gap_p95_mm=_optional(gap.p95_mm),
+    )
+
+
+def _by_third(definition: str, thirds: Mapping[Third, GapMeasure]) -> GapByThirdDocument:
+    parts = {third.name.lower(): _gap(gap) for third, gap in thirds.items()}
+    return GapByThirdDocument.model_validate({"definition": definition, **parts})
+
+
+def _limbs(limbs: Limbs) -> LimbsDocument:
+    first, corner, last = (_point(p) for p in limbs.path_lps)
+    return LimbsDocument(
+        superior_mm=_number(limbs.superior_mm, 1),
+        inferior_mm=_number(limbs.inferior_mm, 1),
+        width_mm=_number(limbs.width_mm, 1),
+        angle_deg=_number(limbs.angle_deg, 1),
+        path_lps_mm=(first, corner, last),
+    )
+
+
+def _joint(joint: Joint, sure: Sureness | None, measures: JointMeasures | None) -> JointDocument:
     thirds = joint.thirds
     lowest, low, high, highest = (_number(v) for v in thirds.bounds_mm)
     return JointDocument(
@@ -242,6 +409,9 @@ def _joint(joint: Joint, sure: Sureness | None) -> JointDocument:
             axis_lps=tuple(_number(v, 6) for v in thirds.axis_lps),  # type: ignore[arg-type]
             bounds_mm=(lowest, low, high, highest) if thirds.known else None,
         ),
+        gap_mean_mm=_optional(measures.whole.mean_mm) if measures else None,
+        by_third=_by_third(measures.definition, measures.thirds) if measures else None,
+        limbs=_limbs(measures.limbs) if measures and measures.limbs else None,
     )
 
 
@@ -305,8 +475,9 @@ def describe_side(
     plan: SidePlan,
     joint: Joint | None,
     foramina: tuple[Foramen, ...],
-    landmarks_lps: dict[str, NDArray[np.float64]],
+    landmarks_lps: Mapping[str, NDArray[np.float64]],
     sureness: Sureness | None = None,
+    measures: JointMeasures | None = None,
 ) -> SideDocument:
     """Write one side down.
 
@@ -318,17 +489,19 @@ def describe_side(
         None where the joint was not found.
     foramina : tuple of Foramen
         Of all sides; those of the plan's side are written.
-    landmarks_lps : dict
+    landmarks_lps : mapping
         Names such as ``left_psis``; those of the plan's side are written without the side.
     sureness : Sureness, optional
         Of the bones' outlines at the joint.
+    measures : JointMeasures, optional
+        Area and gap by third, and the limbs.
     """
     prefix = f"{plan.side}_"
     return SideDocument.model_validate(
         {
             "status": plan.status,
             "reason": plan.reason,
-            "joint": _joint(joint, sureness) if joint is not None else None,
+            "joint": _joint(joint, sureness, measures) if joint is not None else None,
             "foramina": [_foramen(f) for f in foramina if f.side is Side(plan.side)],
             "landmarks": {
                 f"{name.removeprefix(prefix)}_lps_mm": _point(point)

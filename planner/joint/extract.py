@@ -11,10 +11,11 @@ from planner.findings import Finding, Level
 from planner.joint.config import JointConfig
 from planner.joint.correct import corrected
 from planner.joint.faces import facing_bones
-from planner.joint.findings import bridged_area_mm2, is_truncated, joint_findings
+from planner.joint.findings import bridge_limit_mm2, bridged_area_mm2, is_truncated, joint_findings
 from planner.joint.model import Joint, Thirds, Zone
 from planner.joint.profiles import fit_gaps, sample_profiles
 from planner.joint.sheet import Measured, mid_surface
+from planner.joint.surroundings import accessory_joint_findings, metal_findings, vacuum_findings
 from planner.joint.zones import articular_zone, brandt_thirds
 from planner.labels import Side
 from planner.segmentation.model import Bones, PelvicFrame
@@ -53,7 +54,14 @@ def extract_joint(volume: Volume, bones: Bones, side: Side, config: JointConfig)
     truncated = is_truncated(volume, measured, articular, bones.fit, side)
     joint = _joint(measured, articular, side, bones.frame, truncated)
     bridge = bridged_area_mm2(measured, profiles, fit, articular)
-    return replace(joint, findings=joint_findings(joint, *bridge, config))
+    beside = (
+        *vacuum_findings(measured, fit, articular, side),
+        *accessory_joint_findings(measured, articular, side),
+        *metal_findings(volume, measured.sheet.vertices_lps, side),
+    )
+    return replace(
+        joint, findings=(*joint_findings(joint, bridge, bridge_limit_mm2(volume.grid, config), config), *beside)
+    )
 
 
 def _joint(measured: Measured, articular: NDArray[np.bool_], side: Side, frame: PelvicFrame, truncated: bool) -> Joint:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from planner.findings import Finding, Level
+from planner.grid import Grid
 from planner.joint.config import JointConfig
 from planner.joint.lines import anterior_margin_lps
 from planner.joint.model import Joint, Third, Zone
@@ -18,7 +19,14 @@ from planner.labels import Side
 from planner.segmentation.model import ShapeFit
 from planner.volume import Volume
 
-__all__ = ["anterior_gap_mm", "bridged_area_mm2", "is_truncated", "joint_findings", "side_difference_findings"]
+__all__ = [
+    "anterior_gap_mm",
+    "bridge_limit_mm2",
+    "bridged_area_mm2",
+    "is_truncated",
+    "joint_findings",
+    "side_difference_findings",
+]
 
 PADDING_HU = -1000
 """At or below: outside the field of view, or air; neither lies beside a joint."""
@@ -46,6 +54,9 @@ BRIDGE_HU = 250.0
 
 BRIDGE_REACH_MM = 3.5
 """A dark line this near to the mid-surface is the joint, which the labels missed: no bridge `[P]`."""
+
+SHARP_MM = 1.25
+"""Voxels no larger than this show the dark line of an open joint (slice spacing of navigation protocols)."""
 
 BRIDGE_HALF_MM = 1.5
 """Half-width of the narrowest bridge: less is noise `[P]`."""
@@ -101,10 +112,17 @@ def anterior_gap_mm(joint: Joint) -> float:
     return float(np.median(joint.gap_mm[chosen][near]))
 
 
+def bridge_limit_mm2(grid: Grid, config: JointConfig) -> float:
+    """Smallest bridge to believe: a dark line thinner than the voxels is lost in patches that grow with them."""
+    coarse = max(float(grid.spacing_zyx_mm.max()) / SHARP_MM, 1.0)
+    return config.bridge_area_mm2 * coarse**2
+
+
 def joint_findings(
-    joint: Joint, bridge_mm2: float, bridge: NDArray[np.bool_], config: JointConfig
+    joint: Joint, bridge: tuple[float, NDArray[np.bool_]], limit_mm2: float, config: JointConfig
 ) -> tuple[Finding, ...]:
     """Say what must be said of one side."""
+    bridge_mm2, patch = bridge
     found = []
     if joint.truncated:
         message = f"The scan cuts the {joint.side} joint off: its thirds are not known."
@@ -114,9 +132,9 @@ def joint_findings(
         limit = f"{config.widening_mm:g} mm is the limit"
         message = f"The {joint.side} joint is {gap:.1f} mm wide at its anterior margin; {limit}."
         found.append(Finding("widening", Level.WARN, joint.side.value, message))
-    if bridge_mm2 >= config.bridge_area_mm2:
+    if bridge_mm2 >= limit_mm2:
         message = (
-            f"Bone bridges {bridge_mm2:.0f} mm2 of the {joint.side} joint's articular zone, {_place(joint, bridge)}."
+            f"Bone bridges {bridge_mm2:.0f} mm2 of the {joint.side} joint's articular zone, {_place(joint, patch)}."
         )
         found.append(Finding("ankylosis", Level.WARN, joint.side.value, message))
     return tuple(found)

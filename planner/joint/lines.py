@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from planner.joint.model import Joint, Zone
 
-__all__ = ["anterior_margin_lps", "dorsal_mouth_lps", "joint_line"]
+__all__ = ["anterior_margin_lps", "dorsal_mouth_at", "dorsal_mouth_lps", "joint_line"]
 
 SLAB_MM = 1.0
 """Step of the margin curves along the cranial axis."""
@@ -81,6 +81,15 @@ def anterior_margin_lps(joint: Joint) -> Points:
 def dorsal_mouth_lps(joint: Joint) -> Points:
     """Most dorsal points of the whole sheet, slab by slab, cranial first: ``(n, 3)`` in LPS mm."""
     return _extreme(joint, np.ones(len(joint.zone), bool), dorsal=True)
+
+
+def dorsal_mouth_at(joint: Joint, place_lps: ArrayLike) -> Points | None:
+    """Point of the dorsal mouth at the height of a place; None where the joint does not reach it."""
+    mouth = dorsal_mouth_lps(joint)
+    if not len(mouth):
+        return None
+    off = np.abs((mouth - np.asarray(place_lps, float)) @ joint.thirds.axis_lps)
+    return mouth[off.argmin()] if off.min() <= SLAB_MM else None
 
 
 def _extreme(joint: Joint, chosen: NDArray[np.bool_], *, dorsal: bool) -> Points:

@@ -1,6 +1,8 @@
 """Bones: a statistical shape model of the pelvis finds them, the image draws them."""
 
+from planner.segmentation.bearings import Bearings, find_bearings
 from planner.segmentation.config import SegmentationConfig
+from planner.segmentation.density import density_findings, s1_trabecular_hu
 from planner.segmentation.given import bones_from_labels
 from planner.segmentation.locate import locate_pelvis
 from planner.segmentation.model import BONE_NAMES, Bones, PelvicFrame, PelvisPose, ShapeFit
@@ -10,6 +12,7 @@ from planner.segmentation.thinning import Thinned, thin, thin_cells
 
 __all__ = [
     "BONE_NAMES",
+    "Bearings",
     "Bones",
     "PelvicFrame",
     "PelvisPose",
@@ -19,8 +22,11 @@ __all__ = [
     "Thinned",
     "bones_from_labels",
     "crop_box",
+    "density_findings",
+    "find_bearings",
     "load_shape_model",
     "locate_pelvis",
+    "s1_trabecular_hu",
     "segment_bones",
     "thin",
     "thin_cells",

@@ -1,0 +1,88 @@
+"""What lies in and beside a joint and bears on a plan: gas, metal, an accessory joint."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from planner.findings import Finding, Level
+from planner.joint.profiles import GapFit
+from planner.joint.sheet import Measured
+from planner.labels import Side
+from planner.volume import Volume
+
+__all__ = ["accessory_joint_findings", "metal_findings", "vacuum_findings"]
+
+METAL_HU, METAL_MM = 2500.0, 15.0
+"""Metal is above the first; it bears on a joint within the second of it (clinical notes, section 7) `[P]`."""
+
+METAL_MM3 = 20.0
+"""Less metal is a bright voxel of cortex or a clip `[P]`."""
+
+GAS_HU = -120.0
+"""Darker than fat, even where the gap is blurred: gas `[P]`."""
+
+GAS_MM2 = 20.0
+"""Smallest patch of gas that is reported `[P]`."""
+
+CONTACT_MM = 2.0
+"""Sacrum and ilium this near to each other outside the articular zone meet in an accessory joint `[P]`."""
+
+CONTACT_MM2 = 40.0
+"""Smallest such contact that is reported; up to 28 mm2 on the made scans looked at, none of which has one `[P]`."""
+
+APART_MM = 3.0
+"""A contact nearer than this to the articular zone is its ragged edge `[P]`."""
+
+AVERAGE_MM = 1.5
+"""Radius over which the gap is averaged before contacts are looked for `[P]`."""
+
+Mask = NDArray[np.bool_]
+
+
+def metal_findings(volume: Volume, joint_lps: NDArray[np.float64], side: Side) -> tuple[Finding, ...]:
+    """Say that there is metal near the joint: an earlier fusion, screws."""
+    try:
+        part = volume.crop(volume.grid.box_around(joint_lps, METAL_MM))
+    except ValueError:
+        return ()
+    dense = np.argwhere(part.hu > METAL_HU)
+    if not len(dense):
+        return ()
+    away = cKDTree(joint_lps).query(part.grid.to_lps(dense), distance_upper_bound=METAL_MM)[0]
+    near = away[np.isfinite(away)]
+    amount = len(near) * float(np.prod(part.grid.spacing_zyx_mm))
+    if amount < METAL_MM3:
+        return ()
+    text = (
+        f"{amount:.0f} mm3 of metal (above {METAL_HU:.0f} HU) within {METAL_MM:.0f} mm of the {side} joint, "
+        f"{near.min():.0f} mm at the nearest: an earlier fusion? Bones, gap and plan are unreliable there."
+    )
+    return (Finding("metal-near-joint", Level.WARN, side.value, text),)
+
+
+def vacuum_findings(measured: Measured, fit: GapFit, articular: Mask, side: Side) -> tuple[Finding, ...]:
+    """Say that there is gas in the joint."""
+    patch = measured.sheet.largest(articular & (fit.lowest_hu < GAS_HU))
+    area = float(measured.sheet.vertex_areas_mm2[patch].sum())
+    if area < GAS_MM2:
+        return ()
+    text = f"Gas fills {area:.0f} mm2 of the {side} joint (vacuum phenomenon)."
+    return (Finding("vacuum", Level.NOTE, side.value, text),)
+
+
+def accessory_joint_findings(measured: Measured, articular: Mask, side: Side) -> tuple[Finding, ...]:
+    """Say that the bones also meet outside the articular zone, where the way in from behind may lie."""
+    sheet = measured.sheet
+    gap = sheet.smooth(measured.gap_mm, sheet.rings(AVERAGE_MM))
+    patch = sheet.largest((gap <= CONTACT_MM) & ~sheet.grow(articular, sheet.rings(APART_MM)))
+    area = float(sheet.vertex_areas_mm2[patch].sum())
+    if area < CONTACT_MM2:
+        return ()
+    x, y, z = sheet.vertices_lps[patch].mean(axis=0)
+    text = (
+        f"Sacrum and ilium also meet over {area:.0f} mm2 outside the {side} joint's articular zone, about LPS "
+        f"({x:.0f}, {y:.0f}, {z:.0f}) mm: an accessory joint or osteophyte that may block the way in."
+    )
+    return (Finding("accessory-joint", Level.WARN, side.value, text),)

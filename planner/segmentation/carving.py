@@ -7,9 +7,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from planner.grid import Grid
+from planner.labels import Label
 from planner.segmentation.config import SegmentationConfig
 
 __all__ = ["carve"]
+
+MARROW_QUANTILE = 0.4
+"""Darkest share of a drawn hip bone that is marrow; below ``soft_hu`` there it is porotic [P]."""
 
 
 def carve(
@@ -19,14 +23,18 @@ def carve(
 
     Within ``carve_mm`` of where the way enters the bone any path will do. In hip bones a path three voxels wide without
     cortex (all below ``cortex_hu``) may go on to ``deep_mm``: marrow behind a thin spot of the cortex stays.
-    Never so in the sacrum, whose alae can be as dark as fat; where a voxel is more than ``carve_mm``, it is not carved
-    at all.
+    Never so in a porotic hip bone, whose marrow is as dark as muscle, nor in the sacrum, whose alae can be as dark as
+    fat; where a voxel is more than ``carve_mm``, the sacrum is not carved at all.
     """
     deep, shallow = labels.copy(), labels.copy()
     spacing = grid.spacing_zyx_mm
     _carve(hu, deep, spacing, np.array([config.soft_hu, config.cortex_hu, config.deep_mm]), 2)
     lowest = 1 if spacing.max() <= config.carve_mm else 2
     _carve(hu, shallow, spacing, np.array([config.soft_hu, np.inf, config.carve_mm]), lowest)
+    for hip in (Label.LEFT_HIP, Label.RIGHT_HIP):
+        inside = labels == hip
+        if inside.any() and np.quantile(hu[inside], MARROW_QUANTILE) < config.soft_hu:
+            deep[inside] = hip
     carved: NDArray[np.uint8] = np.minimum(deep, shallow)
     return carved
 

@@ -48,10 +48,7 @@ WAY_MM = 1.2
 NARROW_MM = 2.5
 """Ways go on this far into soft voxels narrower than that: the canal may be flat [P]."""
 
-LARGE_VOXEL_MM = 2.5
-"""From here on, dilution opens the cortex by single voxels, and an S3 foramen is hardly wider `[P]`."""
-
-SOFT_HU, NOISE_WIDTHS, NORMAL_MAD = (0.0, 120.0), 3.5, 1.4826
+SOFT_HU, NOISE_WIDTHS, NORMAL_MAD = (0.0, 120.0), 2.0, 1.4826
 """Muscle lies between these; how many standard deviations of its noise bone is above it `[P]`; and the standard
 deviation of a normal distribution in terms of its median absolute deviation."""
 
@@ -129,8 +126,8 @@ def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -
 
     The ball's radius is `WAY_MM`, or a voxel where voxels are large: a gap of the cortex one such voxel wide is no way.
     """
-    mean_mm = float(np.mean(grid.spacing_zyx_mm))
-    radius_mm = mean_mm if mean_mm > LARGE_VOXEL_MM else WAY_MM
+    mean_mm = float(np.cbrt(np.prod(grid.spacing_zyx_mm)))
+    radius_mm = max(mean_mm, WAY_MM)
     core = away_from(~soft, grid, radius_mm + 1.0) > radius_mm
     parts, count = cc3d.connected_components(core, connectivity=6, return_N=True)
     reached = np.zeros(count + 1, bool)
@@ -138,7 +135,7 @@ def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -
     reach_mm = radius_mm + 0.5 * float(grid.spacing_zyx_mm.max())
     ways: NDArray[np.bool_] = soft & (away_from(reached[parts], grid, reach_mm + 1.0) <= reach_mm)
     steps = round(NARROW_MM / mean_mm)
-    return ndimage.binary_dilation(ways, iterations=steps, mask=soft) if steps > 0 else ways
+    return np.asarray(ndimage.binary_dilation(ways, iterations=steps, mask=soft)) if steps > 0 else ways
 
 
 def tail_box(grid: Grid, frame: PelvicFrame, cut_lps: NDArray[np.float64]) -> Box | None:

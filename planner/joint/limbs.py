@@ -58,7 +58,8 @@ class Limbs:
     width_mm : float
         Mean of both limbs' outer parts.
     angle_deg : float
-        Between the limbs.
+        Between the middle lines. The corner is wide on its outside and draws them together: 70 degrees for a C whose
+        limbs are square to each other.
     """
 
     path_lps: Numbers

@@ -11,11 +11,22 @@ from pydantic import ValidationError
 
 from planner import NOTICE
 from planner.findings import Finding, Level
-from planner.joint.model import Joint, Thirds
+from planner.joint.limbs import Limbs
+from planner.joint.measures import GapMeasure, JointMeasures
+from planner.joint.model import Joint, Third, Thirds
 from planner.keepout.model import Foramen
 from planner.labels import Side
-from planner.plan import InputDocument, PlanDocument, describe_side, finding_document
-from planner.segmentation.model import Sureness
+from planner.plan import (
+    InputDocument,
+    PlanDocument,
+    describe_difference,
+    describe_frame,
+    describe_side,
+    finding_document,
+    landmark_points,
+)
+from planner.segmentation.bearings import Bearings, FlatPlace
+from planner.segmentation.model import PelvicFrame, Sureness
 from planner.trajectory.model import Candidate, Clearance, PlacementError, SidePlan
 
 CANDIDATE = Candidate(
@@ -146,3 +157,77 @@ def test_a_joint_says_how_sure_its_outlines_are():
     sure, nothing = Sureness(0.83456, 1.23), Sureness(0.0, float("inf"))
     found = [describe_side(PLAN, JOINT, FORAMINA, LANDMARKS, s).joint for s in (sure, nothing, None)]
     assert [(j.confidence, j.outline_error_mm) for j in found] == [(0.8346, 1.23), (0.0, None), (None, None)]
+
+
+LIMBS = Limbs(np.array([[1.0, 2.0, 30.0], [1.0, 2.0, 3.0], [1.0, 40.0, 3.0]]), 44.04, 56.0, 20.0, 93.0)
+MEASURES = JointMeasures(
+    GapMeasure(1500.04, 1.81234, 1.7, 3.0),
+    "brandt-transverse",
+    {Third.SUPERIOR: GapMeasure(0.0, *[float("nan")] * 3), Third.MIDDLE: GapMeasure(700.0, 1.9, 1.8, 3.1)},
+    LIMBS,
+)
+
+
+def test_a_joint_holds_area_and_gap_by_third_and_its_limbs():
+    text = describe_side(PLAN, JOINT, FORAMINA, LANDMARKS, measures=MEASURES).model_dump()["joint"]
+    assert text["gap_mean_mm"] == 1.812
+    assert text["by_third"]["definition"] == "brandt-transverse"
+    assert text["by_third"]["middle"]["gap_median_mm"] == 1.8
+    assert text["by_third"]["superior"]["gap_mean_mm"] is None
+    assert text["by_third"]["inferior"] is None
+    assert (text["limbs"]["superior_mm"], text["limbs"]["path_lps_mm"][2]) == (44.0, (1.0, 40.0, 3.0))
+
+
+def test_a_joint_without_limbs_says_so():
+    entry = describe_side(PLAN, JOINT, FORAMINA, LANDMARKS, measures=replace(MEASURES, limbs=None, thirds={})).joint
+    assert entry.limbs is None
+    assert entry.by_third.middle is None
+
+
+def test_difference_of_the_sides_is_left_minus_right():
+    wider = replace(MEASURES, whole=GapMeasure(1400.0, 2.0, 2.0, 3.0))
+    text = describe_difference({Side.LEFT: MEASURES, Side.RIGHT: wider})
+    assert (text.whole.area_mm2, text.whole.gap_median_mm) == (100.0, -0.3)
+    assert text.by_third.middle.gap_mean_mm == 0.0
+    assert describe_difference({Side.LEFT: MEASURES}) is None
+
+
+@pytest.mark.parametrize("turn_deg", [0.0, 12.0])
+def test_slope_and_tilt_are_angles_in_the_frame_and_in_the_scan(turn_deg):
+    """An endplate that falls forwards by 40 degrees, and a symphysis 10 degrees behind the spines."""
+
+    def about_x(degrees):
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+
+    matrix = np.eye(4)
+    matrix[:3, :3] = about_x(turn_deg)
+    frame = PelvicFrame(matrix)
+    endplate = FlatPlace(np.array([1.0, 2.0, 3.0]), about_x(turn_deg + 40.0) @ (0.0, 0.0, 1.0))
+    anterior = FlatPlace(np.zeros(3), about_x(turn_deg + 10.0) @ (0.0, -1.0, 0.0))
+    text = describe_frame(frame, Bearings({}, endplate, anterior))
+    assert text.s1_endplate.slope_deg == pytest.approx(40.0)
+    assert text.s1_endplate.slope_in_scan_deg == pytest.approx(40.0 + turn_deg)
+    assert text.anterior_pelvic_plane.tilt_deg == pytest.approx(10.0)
+    assert text.anterior_pelvic_plane.tilt_in_scan_deg == pytest.approx(10.0 + turn_deg)
+    assert text.cranial_lps[2] == pytest.approx(np.cos(np.radians(turn_deg)), abs=1e-6)
+
+
+def test_a_frame_without_bearings_has_none():
+    text = describe_frame(PelvicFrame(np.eye(4)), Bearings({}, None, None))
+    assert (text.s1_endplate, text.anterior_pelvic_plane) == (None, None)
+    assert text.origin_lps_mm == (0.0, 0.0, 0.0)
+
+
+def test_landmarks_of_no_side_stand_apart():
+    places = {"promontory": np.array([1.0, 2.0, 3.0]), **LANDMARKS}
+    assert landmark_points(places) == {"promontory_lps_mm": (1.0, 2.0, 3.0)}
+
+
+def test_plans_of_before_these_additions_can_still_be_read():
+    text = json.loads(document().to_json())
+    for key in ("pelvic_frame", "landmarks", "left_minus_right", "s1_trabecular_hu"):
+        del text[key]
+    for key in ("gap_mean_mm", "by_third", "limbs"):
+        del text["sides"]["left"]["joint"][key]
+    assert PlanDocument.model_validate(text) == document()

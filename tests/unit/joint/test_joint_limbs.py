@@ -19,7 +19,10 @@ SUPERIOR_MM, INFERIOR_MM, WIDTH_MM = 44.0, 56.0, 20.0
 """The C that anatomists draw (J Orthop Trauma 1993;7:510), here square-cornered."""
 
 
-def flat_joint(side=Side.LEFT, rotation=Rotation.identity(), step_mm=1.0, gap_mm=2.0, truncated=False):
+UPRIGHT = Rotation.identity()
+
+
+def flat_joint(side=Side.LEFT, rotation=UPRIGHT, step_mm=1.0, gap_mm=2.0, truncated=False):
     """A flat sheet on which an L of the published size is articular: one limb up, one backwards."""
     y, z = np.meshgrid(np.arange(0, 66.0, step_mm), np.arange(0, 54.0, step_mm))
     rows, columns = y.shape

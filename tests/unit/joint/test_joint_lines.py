@@ -7,7 +7,7 @@ import pytest
 
 from planner.joint.config import JointConfig
 from planner.joint.extract import extract_joint
-from planner.joint.lines import anterior_margin_lps, dorsal_mouth_lps, joint_line
+from planner.joint.lines import anterior_margin_lps, dorsal_mouth_at, dorsal_mouth_lps, joint_line
 from planner.joint.model import Joint, Thirds
 from planner.labels import Side
 
@@ -79,3 +79,8 @@ def test_empty_joint_has_no_lines(make_plates):
     empty = extract_joint(volume, bones, Side.RIGHT, LABELS_ONLY)
     assert joint_line(empty, (0, 0, 0), (0, 0, 1)) == []
     assert len(anterior_margin_lps(empty)) == 0
+
+
+def test_dorsal_mouth_at_a_height():
+    np.testing.assert_allclose(dorsal_mouth_at(square(), (20.0, -5.0, 4.0)), (3.0, 10.0, 4.0), atol=1.0)
+    assert dorsal_mouth_at(square(), (3.0, 10.0, 30.0)) is None

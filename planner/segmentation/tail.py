@@ -117,8 +117,8 @@ def muscle_top(smooth: NDArray[np.float32]) -> float:
 def open_place(labels: NDArray[np.uint8], shut: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
     """Voxels without a label that lie clear of the other bones' blurred edges."""
     blur_mm = BLUR_VOXELS * float(np.mean(grid.spacing_zyx_mm))
-    clear: NDArray[np.bool_] = away_from(labels > Label.SACRUM, grid, blur_mm + 1.0) > blur_mm
-    return clear & (labels == 0) & ~shut
+    clear: NDArray[np.bool_] = (away_from(labels > Label.SACRUM, grid, blur_mm + 1.0) > blur_mm) & (labels == 0) & ~shut
+    return clear
 
 
 def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
@@ -135,7 +135,9 @@ def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -
     reach_mm = radius_mm + 0.5 * float(grid.spacing_zyx_mm.max())
     ways: NDArray[np.bool_] = soft & (away_from(reached[parts], grid, reach_mm + 1.0) <= reach_mm)
     steps = round(NARROW_MM / mean_mm)
-    return np.asarray(ndimage.binary_dilation(ways, iterations=steps, mask=soft)) if steps > 0 else ways
+    if steps > 0:
+        ways = ndimage.binary_dilation(ways, iterations=steps, mask=soft)
+    return ways
 
 
 def tail_box(grid: Grid, frame: PelvicFrame, cut_lps: NDArray[np.float64]) -> Box | None:

@@ -181,7 +181,7 @@ def test_one_side_on_request(phantom, tmp_path):
 
 def test_impossible_demands_give_no_path_and_the_reason(phantom, tmp_path):
     write_volume(tmp_path / "ct.nii.gz", phantom.volume)
-    (tmp_path / "strict.toml").write_text("[trajectory.constraints]\nneural_mm = 40.0\n")
+    (tmp_path / "strict.toml").write_text("[trajectory.constraints]\nsegmentation_margin_mm = 40.0\n")
     settings = CaseSettings(sides=(Side.LEFT,), config=load_config(tmp_path / "strict.toml"))
     plan = run_case(tmp_path / "ct.nii.gz", settings).plans[Side.LEFT]
     assert plan.status == "no-safe-path"

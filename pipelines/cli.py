@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+"""Read when NumPy is first imported, in the commands. Our matrices are small: two threads wait for each other, and the
+fit takes up to ten times as long on a busy machine."""
+
 logger = logging.getLogger("sacroplan")
 
 EXIT_FAILED = 1
@@ -241,6 +245,7 @@ def guarded(command: Callable[[], None]) -> int:
 
 def main() -> None:
     """Entry point of the command ``sacroplan``."""
+    os.environ.setdefault(BLAS_THREADS, "1")
     if hasattr(sys.stdout, "reconfigure"):  # a C locale must not break a degree sign
         sys.stdout.reconfigure(encoding="utf-8")
         sys.stderr.reconfigure(encoding="utf-8")  # type: ignore[union-attr]

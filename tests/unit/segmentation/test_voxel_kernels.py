@@ -79,13 +79,25 @@ def test_flood_stays_in_the_mask_and_is_repeatable() -> None:
 
 @pytest.mark.parametrize(("label", "depth"), [(1, 2), (2, 9)])
 def test_carve_goes_deep_only_in_hip_bones(label: int, depth: int) -> None:
-    hu = np.full(GRID.shape_zyx, 40, np.int16)
+    hu = np.full(GRID.shape_zyx, 250, np.int16)
+    hu[:, 5:15, 5:15] = 40
     labels = np.zeros(GRID.shape_zyx, np.uint8)
     labels[10:] = label
-    config = SegmentationConfig(carve_mm=1.5, deep_mm=8.5)
-    carved = carve(hu, labels, GRID, config)
-    assert not carved[10 : 10 + depth].any()
-    assert (carved[10 + depth :] == label).all()
+    hu[:10] = 40
+    carved = carve(hu, labels, GRID, SegmentationConfig(carve_mm=1.5, deep_mm=8.5))
+    middle = carved[10:, 10, 10]
+    assert not middle[:depth].any()
+    assert (middle[depth:] == label).all()
+    assert (carved[10:, 20:, 20:] == label).all()
+
+
+def test_carve_does_not_go_deep_in_a_porotic_hip_bone() -> None:
+    hu = np.full(GRID.shape_zyx, 40, np.int16)
+    labels = np.zeros(GRID.shape_zyx, np.uint8)
+    labels[10:] = 2
+    carved = carve(hu, labels, GRID, SegmentationConfig(carve_mm=1.5, deep_mm=8.5))
+    assert not carved[10:12].any()
+    assert (carved[12:] == 2).all()
 
 
 def test_carve_leaves_marrow_behind_cortex_and_behind_a_pinhole() -> None:

@@ -14,6 +14,7 @@ from planner.segmentation.confidence import GOOD_MM, foretell, gather_evidence, 
 from planner.segmentation.config import SegmentationConfig
 from planner.segmentation.model import BONE_NAMES, Bones, PelvicFrame, ShapeFit
 from planner.segmentation.shape_model import ShapeModel, vertex_normals
+from planner.segmentation.shapes import centres_of
 from planner.volume import LabelMap, Volume
 
 __all__ = ["judge_bones"]
@@ -161,11 +162,9 @@ def metal(volume: Volume, config: SegmentationConfig) -> list[Finding]:
 def laterality(bones: Bones) -> list[Finding]:
     """Check that each hip bone lies to its own side of the sacrum."""
     found = []
-    grid, values = bones.labels.grid, bones.labels.values
+    grid = bones.labels.grid
     centres = {
-        label: bones.frame.to_pelvic(grid.to_lps(np.argwhere(values == label).mean(axis=0)))
-        for label in (Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP)
-        if (values == label).any()
+        label: bones.frame.to_pelvic(grid.to_lps(index)) for label, index in centres_of(bones.labels.values).items()
     }
     for side in Side:
         if side.hip not in centres or Label.SACRUM not in centres:

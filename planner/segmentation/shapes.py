@@ -11,7 +11,17 @@ from planner.distance import distance_within
 from planner.grid import Grid
 from planner.volume import Box
 
-__all__ = ["away_from", "box_of", "boxes_of", "close_gaps", "fill_holes", "fill_holes_by_slice", "padded", "part_sizes"]
+__all__ = [
+    "away_from",
+    "box_of",
+    "boxes_of",
+    "centres_of",
+    "close_gaps",
+    "fill_holes",
+    "fill_holes_by_slice",
+    "padded",
+    "part_sizes",
+]
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.uint8]
@@ -75,6 +85,29 @@ def part_sizes(parts, count):  # type: ignore[no-untyped-def]
         sizes[flat[v]] += 1
     sizes[0] = 0
     return sizes
+
+
+def centres_of(labels: Labels) -> dict[int, NDArray[np.float64]]:
+    """Mean index ``(z, y, x)`` of the voxels of each label that occurs."""
+    sums = _index_sums(labels)
+    return {value: sums[value, :3] / sums[value, 3] for value in range(1, 256) if sums[value, 3] > 0}
+
+
+@njit(cache=True)
+def _index_sums(labels):  # type: ignore[no-untyped-def]
+    """Sums of z, y and x, and the number of voxels, of every label."""
+    nz, ny, nx = labels.shape
+    sums = np.zeros((256, 4), np.int64)
+    for z in range(nz):
+        for y in range(ny):
+            for x in range(nx):
+                label = labels[z, y, x]
+                if label:
+                    sums[label, 0] += z
+                    sums[label, 1] += y
+                    sums[label, 2] += x
+                    sums[label, 3] += 1
+    return sums
 
 
 @njit(cache=True)

@@ -14,6 +14,7 @@ from planner.segmentation.shapes import (
     away_from,
     box_of,
     boxes_of,
+    centres_of,
     close_gaps,
     fill_holes,
     fill_holes_by_slice,
@@ -39,6 +40,16 @@ def test_boxes_are_those_of_scipy(seed: int) -> None:
     found = boxes_of(labels)
     expected = ndimage.find_objects(labels.astype(int))
     assert found == {value: box for value, box in enumerate(expected, start=1) if box is not None}
+
+
+@given(seeds)
+@settings(max_examples=20, deadline=None, derandomize=True)
+def test_centres_are_those_of_scipy(seed: int) -> None:
+    labels = np.random.default_rng(seed).choice([0, 0, 1, 3, 200], SHAPE).astype(np.uint8)
+    found = centres_of(labels)
+    assert set(found) == {1, 3, 200}
+    for value, centre in found.items():
+        np.testing.assert_allclose(centre, ndimage.center_of_mass(labels == value))
 
 
 def test_an_empty_mask_has_no_box() -> None:

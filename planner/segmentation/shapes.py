@@ -95,7 +95,7 @@ def centres_of(labels: Labels) -> dict[int, NDArray[np.float64]]:
 
 @njit(cache=True)
 def _index_sums(labels):  # type: ignore[no-untyped-def]
-    """Sums of z, y and x, and the number of voxels, of every label."""
+    """Sum z, y and x over the voxels of every label, and count them."""
     nz, ny, nx = labels.shape
     sums = np.zeros((256, 4), np.int64)
     for z in range(nz):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from planner.findings import Finding, Level
 from planner.keepout.canal import CentreLine, centre_line, tunnels
 from planner.keepout.config import KeepoutConfig
+from planner.keepout.filled import reopened
 from planner.keepout.model import Foramen, Keepouts
 from planner.keepout.mouths import Mouth, assign_levels, count_levels, find_mouths
 from planner.keepout.paint import on_scan, paint
@@ -19,6 +23,15 @@ from planner.volume import LabelMap, Volume
 __all__ = ["find_keepouts"]
 
 ASPECTS = ("ventral", "dorsal")
+
+EXPECTED_LEVELS = SACRAL_LEVELS[:3]
+"""Levels that everybody has."""
+
+Name = tuple[Side, str, str]
+"""Side, level and aspect."""
+
+FILLED_TRUST = 0.7
+"""Confidence in a mouth that the labels did not show, against one that they did `[P]`."""
 
 CHANNEL_MM = 6.0
 """The channel's nearest voxel lies within this of the centre of its mouth `[P]`."""
@@ -49,23 +62,66 @@ def find_keepouts(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepou
         A foramen that is not found is left out and reported, never invented.
     """
     region = sacrum_region(volume, bones, config)
-    if region is None:
+    search = region and _search(region, bones, config)
+    if not search:
         return _nothing(bones)
+    search = _with_filled(search, bones, config)
+    values = paint(search.network, search.region, search.line, bones.frame, list(search.mouths))
+    mask = LabelMap(on_scan(values, search.region, bones.labels), bones.labels.grid)
+    foramina = tuple(f for f in (_foramen(m, search) for m in search.mouths) if _is_painted(f, mask))
+    canal = bones.frame.to_lps(search.line.points_pelvic)
+    return Keepouts(mask, foramina, canal, _findings(Keepouts(mask, foramina, canal), search))
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """What one search of the sacrum gave: mouths of known level, those that the labels had filled in, and a count."""
+
+    region: SacrumRegion
+    network: NDArray[np.bool_]
+    line: CentreLine
+    mouths: tuple[Mouth, ...]
+    pairs: int
+    filled: tuple[Mouth, ...] = ()
+
+    @property
+    def names(self) -> frozenset[Name]:
+        return frozenset(_name(m) for m in self.mouths)
+
+
+def _name(mouth: Mouth) -> Name:
+    return mouth.side, SACRAL_LEVELS[mouth.level], mouth.aspect
+
+
+def _search(region: SacrumRegion, bones: Bones, config: KeepoutConfig) -> _Search | None:
     network = tunnels(region, bones.frame, config)
-    points = bones.frame.to_pelvic(region.grid.to_lps(np.argwhere(network)))
-    line = centre_line(points)
+    line = centre_line(bones.frame.to_pelvic(region.grid.to_lps(np.argwhere(network))))
     if line is None:
-        return _nothing(bones)
+        return None
     axis = line.carried_on(_expected_canal(bones))
     found = find_mouths(network, region, axis, bones.frame, config)
     named = assign_levels(found, _expected(bones, axis), config.level_spacing_mm)
-    mouths = [m for m in named if _is_where_expected(m, bones, axis, config)]
-    values = paint(network, region, line, bones.frame, mouths)
-    mask = LabelMap(on_scan(values, region, bones.labels), bones.labels.grid)
-    foramina = tuple(f for f in (_foramen(m, mouths) for m in mouths) if _is_painted(f, mask))
-    canal = bones.frame.to_lps(line.points_pelvic)
-    keepouts = Keepouts(mask, foramina, canal)
-    return Keepouts(mask, foramina, canal, _findings(keepouts, region, count_levels(found, config.level_spacing_mm)))
+    mouths = tuple(m for m in named if _is_where_expected(m, bones, axis, config))
+    return _Search(region, network, line, mouths, count_levels(found, config.level_spacing_mm))
+
+
+def _with_filled(first: _Search, bones: Bones, config: KeepoutConfig) -> _Search:
+    """Look for what was not found in the image itself, and add what is a tunnel from the canal to the surface there."""
+    wanted = {(side, level, aspect) for side in Side for level in EXPECTED_LEVELS for aspect in ASPECTS} - first.names
+    opened = reopened(first.region, bones, first.line, _foramina_of(wanted))
+    again = opened and _search(opened, bones, config)
+    if not again:
+        return first
+    filled = tuple(m for m in again.mouths if _name(m) in wanted)
+    region = reopened(first.region, bones, first.line, _foramina_of({_name(m) for m in filled}))
+    if region is None:
+        return first
+    network = first.network | (again.network & ~region.bone)
+    return _Search(region, network, first.line, (*first.mouths, *filled), first.pairs, filled)
+
+
+def _foramina_of(names: AbstractSet[Name]) -> list[tuple[Side, str]]:
+    return sorted({(side, level) for side, level, _ in names})
 
 
 def _expected(bones: Bones, line: CentreLine) -> dict[int, float]:
@@ -101,14 +157,14 @@ def _is_where_expected(mouth: Mouth, bones: Bones, axis: CentreLine, config: Kee
     return abs(mouth.along_mm - float(place[0, 0])) <= config.farthest_mm
 
 
-def _foramen(mouth: Mouth, mouths: list[Mouth]) -> Foramen:
+def _foramen(mouth: Mouth, search: _Search) -> Foramen:
     """Confidence: half for the opening itself by its width, the rest for its partners across and behind `[P]`."""
-    twin = any(m.level == mouth.level and m.aspect == mouth.aspect and m.side is not mouth.side for m in mouths)
-    through = any(m.level == mouth.level and m.aspect != mouth.aspect and m.side is mouth.side for m in mouths)
-    confidence = 0.5 * min(mouth.width_mm / PLAIN_WIDTH_MM, 1.0) + 0.25 * twin + 0.25 * through
-    return Foramen(
-        mouth.side, SACRAL_LEVELS[mouth.level], mouth.aspect, mouth.centre_lps, mouth.width_mm, round(confidence, 3)
-    )
+    side, level, aspect = _name(mouth)
+    twin, through = (side.other, level, aspect), (side, level, *(a for a in ASPECTS if a != aspect))
+    partners = (twin in search.names) + (through in search.names)
+    confidence = 0.5 * min(mouth.width_mm / PLAIN_WIDTH_MM, 1.0) + 0.25 * partners
+    confidence *= FILLED_TRUST if mouth in search.filled else 1.0
+    return Foramen(side, level, aspect, mouth.centre_lps, mouth.width_mm, round(confidence, 3))
 
 
 def _is_painted(foramen: Foramen, mask: LabelMap) -> bool:
@@ -120,12 +176,22 @@ def _is_painted(foramen: Foramen, mask: LabelMap) -> bool:
     return bool(away.min() <= CHANNEL_MM)
 
 
-def _findings(keepouts: Keepouts, region: SacrumRegion, pairs: int) -> tuple[Finding, ...]:
-    found = [f for side in Side for f in _not_found(keepouts, side)]
-    if region.whole and pairs not in USUAL_PAIRS:
-        message = f"{pairs} levels of sacral foramina were found, 4 are usual: check for a transitional vertebra."
+def _findings(keepouts: Keepouts, search: _Search) -> tuple[Finding, ...]:
+    found = [f for side in Side for f in (*_not_found(keepouts, side), *_reopened(search, side))]
+    if search.region.whole and search.pairs not in USUAL_PAIRS:
+        message = (
+            f"{search.pairs} levels of sacral foramina were found, 4 are usual: check for a transitional vertebra."
+        )
         found.append(Finding("transitional-vertebra", Level.NOTE, "both", message))
     return tuple(found)
+
+
+def _reopened(search: _Search, side: Side) -> list[Finding]:
+    names = [f"{level} {aspect}" for s, level, aspect in map(_name, search.filled) if s is side]
+    if not names:
+        return []
+    message = f"The labels of the bones had filled in the {side} {', '.join(names)} foramen; it was found in the image."
+    return [Finding("foramen-filled", Level.NOTE, side.value, message)]
 
 
 def _not_found(keepouts: Keepouts, side: Side) -> list[Finding]:

@@ -55,7 +55,8 @@ class Keepouts:
     canal_lps : (n, 3) float64 array
         Centre line of the sacral canal, cranial first; empty if not found.
     findings : tuple of Finding
-        ``foramen-not-found`` (a missing S1-S3 makes the side unverified), ``transitional-vertebra``.
+        ``foramen-not-found`` (a missing S1-S3 makes the side unverified), ``foramen-filled`` (by the labels, not in the
+        image), ``transitional-vertebra``.
     """
 
     mask: LabelMap

@@ -25,6 +25,9 @@ MARGIN_MM = 8.0
 CRANIAL_MARGIN_MM = 20.0
 """Room kept above it: the canal goes on to L5."""
 
+DEEP_MM = 4.0
+"""Deeper in the sacrum there is marrow, not cortex `[P]`."""
+
 Mask = NDArray[np.bool_]
 
 
@@ -46,6 +49,10 @@ class SacrumRegion:
         Not bone, and inside the sacrum's hull: tight for the foramina, wide for the canal.
     whole : bool
         The scan does not cut the sacrum.
+    hu : (z, y, x) float32 array
+        Hounsfield units.
+    marrow_hu : float
+        Median deep in the sacrum; NaN where it is nowhere deep.
     """
 
     box: Box
@@ -55,6 +62,8 @@ class SacrumRegion:
     room: Mask
     canal_room: Mask
     whole: bool
+    hu: NDArray[np.float32]
+    marrow_hu: float
 
 
 def sacrum_region(volume: Volume, bones: Bones, config: KeepoutConfig) -> SacrumRegion | None:
@@ -66,14 +75,18 @@ def sacrum_region(volume: Volume, bones: Bones, config: KeepoutConfig) -> Sacrum
         return None
     coarse = grid.crop(box)
     fine = coarse.resampled(config.spacing_mm)
-    solid = resample(label_distance(sacrum[box], coarse), coarse, fine) < 0
+    outside_mm = resample(label_distance(sacrum[box], coarse), coarse, fine)
+    solid = outside_mm < 0
+    hu = resample(volume.hu[box], coarse, fine)
     lumbar = resample(labels[box] == Label.LUMBAR, coarse, fine) > 0.5
-    lumbar |= resample(volume.hu[box], coarse, fine) > config.bone_hu
+    lumbar |= hu > config.bone_hu
     lumbar &= ~solid
     free = ~solid & ~lumbar
     room = _closed(solid, fine, config.hull_mm) & free
     canal_room = _closed(solid, fine, config.canal_hull_mm) & free
-    return SacrumRegion(box, fine, solid, lumbar, room, canal_room, not _touches_border(sacrum))
+    deep = hu[outside_mm < -DEEP_MM]
+    marrow_hu = float(np.median(deep)) if deep.size else float("nan")
+    return SacrumRegion(box, fine, solid, lumbar, room, canal_room, not _touches_border(sacrum), hu, marrow_hu)
 
 
 def _closed(mask: Mask, grid: Grid, radius_mm: float) -> Mask:

@@ -44,12 +44,14 @@ from planner.segmentation import (
     bones_from_labels,
     crop_box,
     density_findings,
+    dysmorphism_findings,
     find_bearings,
     load_shape_model,
     locate_pelvis,
     s1_trabecular_hu,
     segment_bones,
     thin_cells,
+    transition_findings,
 )
 from planner.trajectory import SidePlan, plan_side
 from planner.volume import Volume
@@ -235,6 +237,8 @@ def _anatomy_findings(anatomy: Anatomy) -> Iterable[Finding]:
             yield from anatomy.joints[side].findings
     yield from side_difference_findings(anatomy.joints)
     yield from anatomy.keepouts.findings
+    yield from transition_findings(anatomy.bones)
+    yield from dysmorphism_findings(anatomy.bones, anatomy.bearings.endplate)
     yield from density_findings(anatomy.s1_hu)
 
 

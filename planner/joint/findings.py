@@ -115,7 +115,7 @@ def anterior_gap_mm(joint: Joint) -> float:
 def bridge_limit_mm2(grid: Grid, config: JointConfig) -> float:
     """Smallest bridge to believe: a dark line thinner than the voxels is lost in patches that grow with them."""
     coarse = max(float(grid.spacing_zyx_mm.max()) / SHARP_MM, 1.0)
-    return config.bridge_area_mm2 * coarse**2
+    return config.bridge_area_mm2 * coarse
 
 
 def joint_findings(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.grid import Grid
-from planner.joint.model import Joint, Zone
+from planner.joint import Joint, Zone, joint_line_by_zone
 
 __all__ = ["Plane", "Samples", "compass", "joint_segments"]
 
@@ -123,27 +123,5 @@ class Samples:
 
 def joint_segments(joint: Joint, plane: Plane) -> dict[Zone, Vector]:
     """Lines in which a plane cuts the mid-surface: (n, 2, 2) pairs of points (right, up), mm, by zone."""
-    corners = plane.to_plane(joint.vertices_lps)
-    depth = corners[:, 2]
-    above = (depth[joint.faces] > 0).sum(axis=1)
-    crossed = joint.faces[(above > 0) & (above < 3)]
-    lone = _lone_corner(depth[crossed] > 0)
-    rows = np.arange(len(crossed))
-    apex, others = crossed[rows, lone], [crossed[rows, (lone + step) % 3] for step in (1, 2)]
-    ends = [_crossing(corners, apex, other) for other in others]
-    segments = np.stack(ends, axis=1)
-    articular = (joint.zone[crossed] == Zone.ARTICULAR).sum(axis=1) >= 2
-    return {Zone.ARTICULAR: segments[articular], Zone.LIGAMENTOUS: segments[~articular]}
-
-
-def _lone_corner(above: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Which corner of each triangle lies alone on its side of the plane."""
-    alone = above.sum(axis=1) == 1
-    lone: NDArray[np.intp] = np.where(alone, above.argmax(axis=1), (~above).argmax(axis=1))
-    return lone
-
-
-def _crossing(corners: Vector, a: NDArray[np.int32], b: NDArray[np.int32]) -> Vector:
-    share = corners[a, 2] / (corners[a, 2] - corners[b, 2])
-    point: Vector = corners[a, :2] + share[:, None] * (corners[b, :2] - corners[a, :2])
-    return point
+    pieces = joint_line_by_zone(joint, plane.centre_lps, np.cross(plane.right_lps, plane.up_lps))
+    return {zone: plane.to_plane(ends)[..., :2] for zone, ends in pieces.items()}

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from planner.joint.model import Joint, Zone
 
-__all__ = ["anterior_margin_lps", "dorsal_mouth_at", "dorsal_mouth_lps", "joint_line"]
+__all__ = ["anterior_margin_lps", "dorsal_mouth_at", "dorsal_mouth_lps", "joint_line", "joint_line_by_zone"]
 
 SLAB_MM = 1.0
 """Step of the margin curves along the cranial axis."""
@@ -30,25 +30,34 @@ def joint_line(joint: Joint, point_lps: ArrayLike, normal_lps: ArrayLike) -> lis
     list of (n, 3) float64 arrays
         Polylines in LPS mm, longest first; empty where the plane misses the joint.
     """
-    if not len(joint.faces):
-        return []
-    height = (joint.vertices_lps - np.asarray(point_lps, float)) @ np.asarray(normal_lps, float)
-    height = np.where(height == 0.0, 1e-12, height)  # a vertex in the plane belongs to one side of it
-    edges, crossing = _cut_edges(joint, height)
-    lines = [crossing[chain] for chain in _chains(edges)]
+    pairs, crossing, _ = _cut(joint, point_lps, normal_lps)
+    lines = [crossing[chain] for chain in _chains(pairs)]
     return sorted(lines, key=lambda line: -float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum()))
 
 
-def _cut_edges(joint: Joint, height: NDArray[np.float64]) -> tuple[NDArray[np.int64], Points]:
-    """Pairs of crossing numbers, one a cut triangle, and the crossings."""
+def joint_line_by_zone(joint: Joint, point_lps: ArrayLike, normal_lps: ArrayLike) -> dict[Zone, Points]:
+    """Cut the mid-surface by a plane, as `joint_line`: straight pieces ``(n, 2, 3)`` in LPS mm by zone."""
+    pairs, crossing, triangles = _cut(joint, point_lps, normal_lps)
+    articular = (joint.zone[joint.faces[triangles]] == Zone.ARTICULAR).sum(axis=1) >= 2
+    pieces = crossing[pairs]
+    return {Zone.ARTICULAR: pieces[articular], Zone.LIGAMENTOUS: pieces[~articular]}
+
+
+def _cut(
+    joint: Joint, point_lps: ArrayLike, normal_lps: ArrayLike
+) -> tuple[NDArray[np.int64], Points, NDArray[np.int64]]:
+    """Pairs of crossing numbers, one a cut triangle, the crossings, and the numbers of the cut triangles."""
+    height = (joint.vertices_lps - np.asarray(point_lps, float)) @ np.asarray(normal_lps, float)
+    height = np.where(height == 0.0, 1e-12, height)  # a vertex in the plane belongs to one side of it
     above = height[joint.faces] > 0
-    cut = joint.faces[above.any(axis=1) & ~above.all(axis=1)].astype(np.int64)
+    triangles = np.flatnonzero(above.any(axis=1) & ~above.all(axis=1))
+    cut = joint.faces[triangles].astype(np.int64)
     sides = np.stack([cut, np.roll(cut, -1, axis=1)], axis=2).reshape(-1, 2)
     sides = np.sort(sides[(height[sides[:, 0]] > 0) != (height[sides[:, 1]] > 0)], axis=1)
     ends, number = np.unique(sides, axis=0, return_inverse=True)
     share = height[ends[:, 0]] / (height[ends[:, 0]] - height[ends[:, 1]])
     start, end = joint.vertices_lps[ends[:, 0]], joint.vertices_lps[ends[:, 1]]
-    return number.reshape(-1, 2), start + share[:, None] * (end - start)
+    return number.reshape(-1, 2), start + share[:, None] * (end - start), triangles
 
 
 def _chains(pairs: NDArray[np.int64]) -> list[list[int]]:

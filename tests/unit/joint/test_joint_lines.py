@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from planner.joint.config import JointConfig
 from planner.joint.extract import extract_joint
-from planner.joint.lines import anterior_margin_lps, dorsal_mouth_at, dorsal_mouth_lps, joint_line
-from planner.joint.model import Joint, Thirds
+from planner.joint.lines import anterior_margin_lps, dorsal_mouth_at, dorsal_mouth_lps, joint_line, joint_line_by_zone
+from planner.joint.model import Joint, Thirds, Zone
 from planner.labels import Side
 
 LABELS_ONLY = JointConfig(use_profiles=False)
@@ -84,3 +86,13 @@ def test_empty_joint_has_no_lines(make_plates):
 def test_dorsal_mouth_at_a_height():
     np.testing.assert_allclose(dorsal_mouth_at(square(), (20.0, -5.0, 4.0)), (3.0, 10.0, 4.0), atol=1.0)
     assert dorsal_mouth_at(square(), (3.0, 10.0, 30.0)) is None
+
+
+def test_pieces_by_zone_make_up_the_line():
+    joint = square()
+    zone = np.where(joint.vertices_lps[:, 1] < 4.5, Zone.ARTICULAR, Zone.LIGAMENTOUS).astype(np.uint8)
+    pieces = joint_line_by_zone(replace(joint, zone=zone), (0, 0, 4.3), (0, 0, 1))
+    length = {z: np.linalg.norm(p[:, 1] - p[:, 0], axis=1).sum() for z, p in pieces.items()}
+    assert sum(length.values()) == pytest.approx(10.0)
+    assert length[Zone.ARTICULAR] == pytest.approx(4.5, abs=0.6)
+    assert pieces[Zone.ARTICULAR][..., 1].max() < 6.0 <= pieces[Zone.LIGAMENTOUS][..., 1].max()

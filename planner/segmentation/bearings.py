@@ -38,6 +38,10 @@ PLAIN_MM = 0.75
 MIDLINE_MM = 4.0
 """Half-width of the midline in which the promontory lies `[P]`."""
 
+RIM_MM = 16.0
+"""How far round a place the notch's rim is looked for; twice as far as up and down, so that the rim itself is met, and
+not the end of the search `[P]`."""
+
 RIM_STEP_MM = 2.0
 """Height of the slabs in which the notch's rim is traced `[P]`."""
 
@@ -160,9 +164,9 @@ def _climbed(look: Callable[[Points], Points | None], place: Points | None) -> P
 
 
 def _on_hip(bones: Bones, side: Side, name: str, place: Points) -> Points | None:
-    points = _border(bones.labels, side.hip, place, SEARCH_MM)
     if name == "sciatic_notch":
-        return _notch(points, bones.frame)
+        return _notch(_border(bones.labels, side.hip, place, RIM_MM), place, bones.frame)
+    points = _border(bones.labels, side.hip, place, SEARCH_MM)
     if name == "asis":
         return _farthest(points, -bones.frame.posterior_lps)
     if name == "psis":
@@ -180,13 +184,12 @@ def _off_chord(bones: Bones, side: Side) -> Points:
     return direction
 
 
-def _notch(points: Points, frame: PelvicFrame) -> Points | None:
+def _notch(points: Points, place: Points, frame: PelvicFrame) -> Points | None:
     """Deepest place of the rim: of the most posterior points of each slab the most anterior."""
-    if not len(points):
-        return None
     pelvic = frame.to_pelvic(points)
-    slab = np.floor(pelvic[:, 2] / RIM_STEP_MM).astype(int)
-    rim = np.array([pelvic[slab == k][pelvic[slab == k, 1].argmax()] for k in np.unique(slab)[1:-1]])
+    slab = np.floor((pelvic[:, 2] - frame.to_pelvic(place)[2]) / RIM_STEP_MM).astype(int)
+    near = np.unique(slab[np.abs(slab) * RIM_STEP_MM <= SEARCH_MM])
+    rim = np.array([pelvic[slab == k][pelvic[slab == k, 1].argmax()] for k in near]).reshape(-1, 3)
     deepest = _farthest(rim, np.array([0.0, -1.0, 0.0]))
     return frame.to_lps(deepest) if deepest is not None else None
 

@@ -13,28 +13,46 @@ from planner.segmentation.config import SegmentationConfig
 __all__ = ["carve"]
 
 MARROW_QUANTILE = 0.4
-"""Darkest share of a drawn hip bone that is marrow; below ``soft_hu`` there it is porotic [P]."""
+"""Darkest share of a drawn bone that is marrow; below ``soft_hu`` there it is porotic [P]."""
 
 
 def carve(
-    hu: NDArray[np.int16], labels: NDArray[np.uint8], grid: Grid, config: SegmentationConfig
+    hu: NDArray[np.int16],
+    labels: NDArray[np.uint8],
+    joints: NDArray[np.bool_],
+    grid: Grid,
+    config: SegmentationConfig,
 ) -> NDArray[np.uint8]:
     """Clear labelled voxels below ``soft_hu`` that the outside reaches through such voxels.
 
     Within ``carve_mm`` of where the way enters the bone any path will do. In hip bones a path three voxels wide without
     cortex (all below ``cortex_hu``) may go on to ``deep_mm``: marrow behind a thin spot of the cortex stays.
-    Never so in a porotic hip bone, whose marrow is as dark as muscle, nor in the sacrum, whose alae can be as dark as
-    fat; where a voxel is more than ``carve_mm``, the sacrum is not carved at all.
+    Never so in the sacrum, whose alae can be as dark as fat; where a voxel is more than ``carve_mm``, the sacrum is not
+    carved at all. A porotic bone, whose marrow is as dark as muscle, is carved neither deep nor at its joints' faces.
+
+    Parameters
+    ----------
+    hu : (z, y, x) int16 array
+        The image.
+    labels : (z, y, x) uint8 array
+        What the drawn surfaces enclose: sacrum and hip bones.
+    joints : (z, y, x) bool array
+        The joint spaces and the faces beside them.
+    grid : Grid
+        Of the arrays.
+    config : SegmentationConfig
+        Thresholds.
     """
     deep, shallow = labels.copy(), labels.copy()
     spacing = grid.spacing_zyx_mm
     _carve(hu, deep, spacing, np.array([config.soft_hu, config.cortex_hu, config.deep_mm]), 2)
     lowest = 1 if spacing.max() <= config.carve_mm else 2
     _carve(hu, shallow, spacing, np.array([config.soft_hu, np.inf, config.carve_mm]), lowest)
-    for hip in (Label.LEFT_HIP, Label.RIGHT_HIP):
-        inside = labels == hip
+    for bone in (Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP):
+        inside = labels == bone
         if inside.any() and np.quantile(hu[inside], MARROW_QUANTILE) < config.soft_hu:
-            deep[inside] = hip
+            deep[inside] = bone
+            shallow[inside & joints] = bone
     carved: NDArray[np.uint8] = np.minimum(deep, shallow)
     return carved
 

@@ -99,13 +99,13 @@ def label_box(volume: Volume, surfaces: Surfaces, places: Places, config: Segmen
     labels = enclosed(surfaces, volume.grid)
     labels[volume.hu < GAS_HU] = 0
     outside = away_from(labels > 0, volume.grid, farthest(config) + 1.0)
-    labels = carve(volume.hu, labels, volume.grid, config)
+    joints = joint_space(labels, volume.grid, config)
+    labels = carve(volume.hu, labels, joints, volume.grid, config)
     seeds = labels.copy()
     for side, head in femoral_heads(volume, places.sockets).items():
         head.paint(seeds, volume.grid, FEMORA[side])
     lumbar_seed(volume, seeds, places.frame, places.endplate_lps)
     levels = bone_levels(volume, surfaces, config)
-    joints = joint_space(labels, volume.grid, config)
     grown = flood(volume.hu, seeds, (volume.hu > min(levels)) & ~joints, (min(levels), BRIGHTEST_HU))
     for value, level in enumerate(levels, start=1):
         grown[(grown == value) & (labels == 0) & (volume.hu <= level)] = 0
@@ -174,7 +174,7 @@ def farthest(config: SegmentationConfig) -> float:
 
 
 def joint_space(labels: Labels, grid: Grid, config: SegmentationConfig) -> Mask:
-    """Voxels between two bones of the pelvis that lie closer together than ``joint_mm``."""
+    """Voxels between two bones of the pelvis, and just within them, that lie closer to both than ``joint_mm``."""
     shut = np.zeros(labels.shape, bool)
     tight = box_of(labels == Label.SACRUM)
     if tight is None:

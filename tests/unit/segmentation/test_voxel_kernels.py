@@ -14,6 +14,7 @@ from planner.segmentation.neighbours import robust_sphere, sphere_directions
 from planner.segmentation.rasterise import fill_surface
 
 GRID = Grid.from_spacing((30, 30, 30), 1.0)
+NOWHERE = np.zeros(GRID.shape_zyx, bool)
 
 
 def ball_surface(centre: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +85,7 @@ def test_carve_goes_deep_only_in_hip_bones(label: int, depth: int) -> None:
     labels = np.zeros(GRID.shape_zyx, np.uint8)
     labels[10:] = label
     hu[:10] = 40
-    carved = carve(hu, labels, GRID, SegmentationConfig(carve_mm=1.5, deep_mm=8.5))
+    carved = carve(hu, labels, NOWHERE, GRID, SegmentationConfig(carve_mm=1.5, deep_mm=8.5))
     middle = carved[10:, 10, 10]
     assert not middle[:depth].any()
     assert (middle[depth:] == label).all()
@@ -95,9 +96,14 @@ def test_carve_does_not_go_deep_in_a_porotic_hip_bone() -> None:
     hu = np.full(GRID.shape_zyx, 40, np.int16)
     labels = np.zeros(GRID.shape_zyx, np.uint8)
     labels[10:] = 2
-    carved = carve(hu, labels, GRID, SegmentationConfig(carve_mm=1.5, deep_mm=8.5))
+    carved = carve(hu, labels, NOWHERE, GRID, SegmentationConfig(carve_mm=1.5, deep_mm=8.5))
     assert not carved[10:12].any()
     assert (carved[12:] == 2).all()
+    joints = NOWHERE.copy()
+    joints[:, :15] = True
+    carved = carve(hu, labels, joints, GRID, SegmentationConfig(carve_mm=1.5, deep_mm=8.5))
+    assert (carved[10:, :15] == 2).all()
+    assert not carved[10:12, 15:].any()
 
 
 def test_carve_leaves_marrow_behind_cortex_and_behind_a_pinhole() -> None:
@@ -106,7 +112,7 @@ def test_carve_leaves_marrow_behind_cortex_and_behind_a_pinhole() -> None:
     hu[10:12, 15, 15] = 40
     labels = np.zeros(GRID.shape_zyx, np.uint8)
     labels[10:] = 2
-    carved = carve(hu, labels, GRID, SegmentationConfig(carve_mm=2.0))
+    carved = carve(hu, labels, NOWHERE, GRID, SegmentationConfig(carve_mm=2.0))
     assert (carved[15:] == 2).all()
     assert (carved[10:12][hu[10:12] > 100] == 2).all()
 

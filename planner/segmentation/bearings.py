@@ -186,9 +186,12 @@ def _off_chord(bones: Bones, side: Side) -> Points:
 
 def _notch(points: Points, place: Points, frame: PelvicFrame) -> Points | None:
     """Deepest place of the rim: of the most posterior points of each slab the most anterior."""
+    if not len(points):
+        return None
     pelvic = frame.to_pelvic(points)
     slab = np.floor((pelvic[:, 2] - frame.to_pelvic(place)[2]) / RIM_STEP_MM).astype(int)
-    near = np.unique(slab[np.abs(slab) * RIM_STEP_MM <= SEARCH_MM])
+    near, count = np.unique(slab[np.abs(slab) * RIM_STEP_MM <= SEARCH_MM], return_counts=True)
+    near = near[count >= np.median(count) / 2]  # a slab between two slices has too few points to show the rim
     rim = np.array([pelvic[slab == k][pelvic[slab == k, 1].argmax()] for k in near]).reshape(-1, 3)
     deepest = _farthest(rim, np.array([0.0, -1.0, 0.0]))
     return frame.to_lps(deepest) if deepest is not None else None

@@ -124,7 +124,9 @@ class CentreLine:
             np.linspace(a, b, max(round(float(np.linalg.norm(b - a)) / SLAB_MM), 1) + 1)[1:]
             for a, b in pairwise(corners)
         ]
-        return CentreLine(_smooth(np.vstack([self.points_pelvic, *pieces])))
+        points = np.vstack([self.points_pelvic, *pieces])
+        seam = max(len(self.points_pelvic) - round(2 * SMOOTHING_MM / SLAB_MM), 0)
+        return CentreLine(np.vstack([points[:seam], _smooth(points)[seam:]]))
 
     def coordinates(self, points_pelvic: Points) -> Points:
         """``(along, left, posterior)`` in mm of points ``(n, 3)``; the line goes on straight beyond its ends."""

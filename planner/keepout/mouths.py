@@ -39,11 +39,11 @@ DORSAL_SHIFT_MM = 12.0
 DEEPEST_STEPS = 12
 """Voxels looked inward from an opening: to the canal `[P]`."""
 
-CHANNEL_SHARE = 0.5
+CHANNEL_SHARE = 0.4
 """An opening's point lies over the channel where it is at least this share as deep as the channel `[P]`."""
 
-TILT_DEG = 20.0
-"""A channel leaves the bone no more obliquely than this `[P]`."""
+TILT_DEG = 35.0
+"""Directions this far off an opening's normal and half as far are looked along `[P]`."""
 
 Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -125,11 +125,10 @@ def _patches(index: NDArray[np.int64], chosen: Mask) -> list[NDArray[np.int64]]:
 def _over_channel(network: Mask, index: NDArray[np.int64], outward: Points) -> Mask:
     """Which points of an opening lie over the channel itself, not over the shoulder or groove that it ends in.
 
-    The channel's direction is the one in which the opening is deepest, no more than `TILT_DEG` off its normal.
+    Channels leave the bone obliquely: an opening's depth at a point is the mean over directions round its normal.
     """
     normal = _unit(outward.sum(axis=0))
-    depths = [_depth(network, index, -axis) for axis in _cone(normal)]
-    depth = max(depths, key=lambda d: float(d.mean()))
+    depth = np.mean([_depth(network, index, -axis) for axis in _cone(normal)], axis=0)
     over: Mask = depth >= CHANNEL_SHARE * np.percentile(depth, 90)
     return over
 

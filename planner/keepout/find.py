@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -18,7 +19,8 @@ from planner.keepout.paint import on_scan, paint
 from planner.keepout.region import SacrumRegion, sacrum_region
 from planner.labels import SACRAL_LEVELS, Side, foramen_value
 from planner.segmentation.model import Bones
-from planner.volume import LabelMap, Volume
+from planner.segmentation.shapes import boxes_of
+from planner.volume import Box, LabelMap, Volume
 
 __all__ = ["find_keepouts"]
 
@@ -68,7 +70,8 @@ def find_keepouts(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepou
     search = _with_filled(search, bones, config)
     values = paint(search.network, search.region, search.line, bones.frame, list(search.mouths))
     mask = LabelMap(on_scan(values, search.region, bones.labels), bones.labels.grid)
-    foramina = tuple(f for f in (_foramen(m, search) for m in search.mouths) if _is_painted(f, mask))
+    boxes = boxes_of(mask.values)
+    foramina = tuple(f for f in (_foramen(m, search) for m in search.mouths) if _is_painted(f, mask, boxes))
     canal = bones.frame.to_lps(search.line.points_pelvic)
     return Keepouts(mask, foramina, canal, _findings(Keepouts(mask, foramina, canal), search))
 
@@ -167,12 +170,13 @@ def _foramen(mouth: Mouth, search: _Search) -> Foramen:
     return Foramen(side, level, aspect, mouth.centre_lps, mouth.width_mm, round(confidence, 3))
 
 
-def _is_painted(foramen: Foramen, mask: LabelMap) -> bool:
+def _is_painted(foramen: Foramen, mask: LabelMap, boxes: Mapping[int, Box]) -> bool:
     """Whether the mask holds the foramen's channel at its mouth: a mouth without a channel is no finding."""
-    index = np.argwhere(mask.values == foramen_value(foramen.side, foramen.level))
-    if not len(index):
+    value = foramen_value(foramen.side, foramen.level)
+    if value not in boxes:
         return False
-    away = np.linalg.norm(mask.grid.to_lps(index) - foramen.centre_lps, axis=1)
+    part = mask.crop(boxes[value])
+    away = np.linalg.norm(part.grid.to_lps(np.argwhere(part.values == value)) - foramen.centre_lps, axis=1)
     return bool(away.min() <= CHANNEL_MM)
 
 

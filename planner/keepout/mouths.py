@@ -39,7 +39,7 @@ DORSAL_SHIFT_MM = 12.0
 DEEPEST_STEPS = 12
 """Voxels looked inward from an opening: to the canal `[P]`."""
 
-CHANNEL_SHARE = 0.4
+CHANNEL_SHARE = 0.5
 """An opening's point lies over the channel where it is at least this share as deep as the channel `[P]`."""
 
 TILT_DEG = 35.0

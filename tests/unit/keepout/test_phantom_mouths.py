@@ -19,7 +19,7 @@ def bones_of(phantom: Phantom) -> Bones:
     return Bones(phantom.labels, fit, phantom.frame, {})
 
 
-@pytest.mark.parametrize(("slice_mm", "worst_mm"), [(1.0, 2.0), (3.0, 2.3)])
+@pytest.mark.parametrize(("slice_mm", "worst_mm"), [(1.0, 2.3), (3.0, 2.4)])
 def test_every_mouth_is_found_and_none_invented(slice_mm, worst_mm):
     """S1's ventral mouths, 12 mm wide and oblique, are the worst."""
     filled = frozenset({(Side.LEFT, "S2")})
@@ -32,5 +32,5 @@ def test_every_mouth_is_found_and_none_invented(slice_mm, worst_mm):
     assert ours.keys() == truth.keys()
     errors = [float(np.linalg.norm(ours[name].centre_lps - truth[name].centre_lps)) for name in truth]
     assert max(errors) < worst_mm
-    assert np.mean(errors) < 1.5
+    assert np.mean(errors) < 1.7
     assert found.missing(Side.LEFT) == ("S2 ventral", "S2 dorsal")

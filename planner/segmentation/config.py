@@ -48,6 +48,10 @@ class SegmentationConfig(BaseModel):
     far_hu: float = 320.0
     """Most of such a part is brighter than this: enhanced vessels are not `[P]`."""
 
+    uneven_hu: float = Field(default=60.0, ge=0)
+    """Standard deviation of such a part is above this: contrast in bowel or bladder is even (35 HU in a made scan,
+    fragments 75-320) `[P]`."""
+
     dorsal_mm: float = Field(default=12.0, ge=0)
     """``add_mm`` for the processes behind the sacrum, which differ most between people `[P]`."""
 

@@ -24,8 +24,13 @@ REACH_DOWN_MM = 110.0
 HALF_WIDTH_MM, TAPER = 50.0, 0.35
 """Half-width of the sacrum at S3, and how much of it each mm downwards takes away [P]."""
 
-FORWARD_MM, BACKWARD_MM = 45.0, 55.0
-"""The tail stays within this in front of and behind the middle of S3's lower end [P]."""
+FRONT_DEPTH_MM = (-30.0, -10.0, 0.0, 10.0, 20.0, 40.0, 90.0, 110.0)
+FRONT_MM = (60.0, 52.0, 36.0, 10.0, 2.0, 2.0, 22.0, 30.0)
+"""How far in front of the middle of S3's lower end the tail may lie, by the depth below it: filled rectum and bladder
+lie farther. The most of five pelves (HuBMAP, FracSegNet, TotalSegmentator's test scan), a few mm wider [P]."""
+
+BACKWARD_MM = 60.0
+"""The tail stays within this behind the middle of S3's lower end [P]."""
 
 OVERLAP_MM = 30.0
 """The tail begins this far above the shape model's end [P]."""
@@ -75,7 +80,7 @@ def sacral_tail(
     labels : (z, y, x) uint8 array
         `planner.labels.Label` values so far; the tail takes only voxels that are background or sacrum.
     shut : (z, y, x) bool array
-        Never taken: the joint spaces.
+        Never taken: the joint spaces, and what lies too far from the drawn surfaces beside them.
     frame : PelvicFrame
         The pelvis's own axes.
     cut_lps : (3,) float64 array
@@ -143,7 +148,7 @@ def soft_ways(soft: NDArray[np.bool_], outside: NDArray[np.bool_], grid: Grid) -
 def tail_box(grid: Grid, frame: PelvicFrame, cut_lps: NDArray[np.float64]) -> Box | None:
     """Box of the tail's corridor, or nothing if it lies outside the scan."""
     start = frame.to_pelvic(cut_lps)
-    low = start - np.array([HALF_WIDTH_MM, FORWARD_MM, REACH_DOWN_MM])
+    low = start - np.array([HALF_WIDTH_MM, max(FRONT_MM), REACH_DOWN_MM])
     high = start + np.array([HALF_WIDTH_MM, BACKWARD_MM, OVERLAP_MM])
     corners = np.array(list(product(*zip(low, high, strict=True))))
     try:
@@ -156,13 +161,14 @@ def in_corridor(grid: Grid, frame: PelvicFrame, start: NDArray[np.float64]) -> N
     """Voxels of a grid that lie in the tapering corridor below `start` (pelvic frame)."""
     pelvic_from_zyx = np.linalg.inv(frame.lps_from_pelvic) @ grid.lps_from_zyx
     pelvic_from_zyx[:3, 3] -= start
-    limits = np.array([HALF_WIDTH_MM, TAPER, OVERLAP_MM, REACH_DOWN_MM, FORWARD_MM, BACKWARD_MM])
-    inside: NDArray[np.bool_] = _in_corridor(grid.shape_zyx, pelvic_from_zyx, limits)
+    limits = np.array([HALF_WIDTH_MM, TAPER, OVERLAP_MM, REACH_DOWN_MM, BACKWARD_MM])
+    front = np.interp(np.arange(-OVERLAP_MM, REACH_DOWN_MM + 1.0), FRONT_DEPTH_MM, FRONT_MM)
+    inside: NDArray[np.bool_] = _in_corridor(grid.shape_zyx, pelvic_from_zyx, limits, front)
     return inside
 
 
 @njit(cache=True)
-def _in_corridor(shape, pelvic_from_zyx, limits):  # type: ignore[no-untyped-def]
+def _in_corridor(shape, pelvic_from_zyx, limits, front):  # type: ignore[no-untyped-def]
     inside = np.zeros(shape, np.bool_)
     m = pelvic_from_zyx
     for z in range(shape[0]):
@@ -172,7 +178,7 @@ def _in_corridor(shape, pelvic_from_zyx, limits):  # type: ignore[no-untyped-def
                 if depth <= -limits[2] or depth >= limits[3]:
                     continue
                 behind = m[1, 0] * z + m[1, 1] * y + m[1, 2] * x + m[1, 3]
-                if behind <= -limits[4] or behind >= limits[5]:
+                if behind <= -front[int(depth + limits[2])] or behind >= limits[4]:
                     continue
                 across = m[0, 0] * z + m[0, 1] * y + m[0, 2] * x + m[0, 3]
                 inside[z, y, x] = abs(across) < limits[0] - limits[1] * max(depth, 0.0)

@@ -38,6 +38,9 @@ BODY_DEPTH_MM = 28.0
 TOP_MM = 5.0
 """Farther up than this above the centre of the S1 endplate, processes belong to L5 [P]."""
 
+AXES = ((-1, 1, 1), (1, -1, 1), (1, 1, -1))
+"""Shapes that spread a row along each array axis."""
+
 CRUMB_SHARE = 0.01
 """Parts of a bone smaller than this share of its largest part are dropped [P]."""
 
@@ -114,7 +117,8 @@ def label_box(volume: Volume, surfaces: Surfaces, places: Places, config: Segmen
     pelvis = np.where((grown <= Label.RIGHT_HIP) & reach, grown, 0)
     others = solid(np.where(grown > Label.RIGHT_HIP, grown, 0).astype(np.uint8), volume.grid)
     result = np.where(pelvis > 0, pelvis, others).astype(np.uint8)
-    tail = sacral_tail(volume, result, joints, places.frame, places.cut_lps)
+    shut = joints | (outside > config.far_mm) & above_cut(volume.grid, places)
+    tail = sacral_tail(volume, result, shut, places.frame, places.cut_lps)
     result[tail] = Label.SACRUM
     return tidy(settle_border(volume.hu, result, (outside == 0) | tail, joints, volume.grid, config))
 
@@ -142,8 +146,18 @@ def within_reach(
     return near
 
 
+def above_cut(grid: Grid, places: Places) -> Mask:
+    """Voxels above the end of the model's sacrum, where its surfaces tell how far the bone may reach."""
+    pelvic_from_zyx = np.linalg.inv(places.frame.lps_from_pelvic) @ grid.lps_from_zyx
+    z, y, x = (np.arange(n, dtype=np.float32).reshape(shape) for n, shape in zip(grid.shape_zyx, AXES, strict=True))
+    up = pelvic_from_zyx[2].astype(np.float32)
+    height = up[0] * z + up[1] * y + up[2] * x + up[3]
+    above: Mask = height > np.float32(places.frame.to_pelvic(places.cut_lps)[2])
+    return above
+
+
 def fragments(hu: NDArray[np.int16], grown: Labels, outside: NDArray[np.float32], config: SegmentationConfig) -> Mask:
-    """Parts that hang on a hip bone farther out and are too bright for enhanced vessels."""
+    """Parts that hang on a hip bone farther out, too bright for enhanced vessels, too uneven for a filled bladder."""
     found = np.zeros(grown.shape, bool)
     far = ((grown == HIPS[0]) | (grown == HIPS[1])) & (outside > config.add_mm) & (outside <= config.far_mm)
     box = box_of(far)
@@ -151,8 +165,12 @@ def fragments(hu: NDArray[np.int16], grown: Labels, outside: NDArray[np.float32]
         return found
     parts = cc3d.connected_components(far[box], connectivity=6)
     inside = parts > 0
-    bright = np.bincount(parts[inside], hu[box][inside] > config.far_hu) / np.maximum(np.bincount(parts[inside]), 1)
-    found[box] = (bright > 0.5)[parts] & inside
+    number, values = parts[inside], hu[box][inside].astype(np.float64)
+    voxels = np.maximum(np.bincount(number), 1)
+    bright = np.bincount(number, values > config.far_hu) / voxels
+    mean_hu = np.bincount(number, values) / voxels
+    spread_hu = np.sqrt(np.maximum(np.bincount(number, values**2) / voxels - mean_hu**2, 0.0))
+    found[box] = ((bright > 0.5) & (spread_hu > config.uneven_hu))[parts] & inside
     return found
 
 

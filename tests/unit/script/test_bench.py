@@ -51,7 +51,9 @@ def scan(seconds, peak_mb, code="now"):
 
 RESULTS = {
     "kernels": {
-        "code": "now", "machine": MACHINE, "kernels": {"job": {"sacroplan": 0.002, "scipy": 0.001, "edt": 0.006}},
+        "code": "now",
+        "machine": MACHINE,
+        "kernels": {"job": {"sacroplan": 0.002, "scipy": 0.001, "edt": 0.006}},
     },
     "scan-300x512x512": scan(13.0, 1200.0),
     "scan-100x512x512": scan(5.0, 700.0),

@@ -8,6 +8,7 @@ the functional groups of each frame (PS3.3 C.7.6.16). Texts that may name a pati
 from __future__ import annotations
 
 import hashlib
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -74,7 +75,7 @@ META_BYTES = 1024
 """Where the file's own class is named, in its first elements."""
 PARSER_ERRORS = (
     OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, OverflowError,
-    RecursionError, BytesLengthException, zlib.error,
+    RecursionError, BytesLengthException, struct.error, zlib.error,
 )  # fmt: skip
 """What the parser raises on damaged data."""
 BARE_STARTS = (b"\x08\x00", b"\x02\x00")

@@ -12,8 +12,8 @@ from planner.segmentation.config import SegmentationConfig
 
 __all__ = ["carve"]
 
-MARROW_QUANTILE = 0.4
-"""Darkest share of a drawn bone that is marrow; below ``soft_hu`` there it is porotic [P]."""
+MARROW_QUANTILE, CORTEX_QUANTILE = 0.4, 0.85
+"""Of a drawn bone's voxels, this share is marrow, and more than the rest of the second is cortex [P]."""
 
 
 def carve(
@@ -50,11 +50,19 @@ def carve(
     _carve(hu, shallow, spacing, np.array([config.soft_hu, np.inf, config.carve_mm]), lowest)
     for bone in (Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP):
         inside = labels == bone
-        if inside.any() and np.quantile(hu[inside], MARROW_QUANTILE) < config.soft_hu:
+        if _is_porotic(hu[inside], config):
             deep[inside] = bone
             shallow[inside & joints] = bone
     carved: NDArray[np.uint8] = np.minimum(deep, shallow)
     return carved
+
+
+def _is_porotic(hu: NDArray[np.int16], config: SegmentationConfig) -> bool:
+    """Whether the voxels of a drawn bone hold cortex, but marrow as dark as muscle; not where there is no bone."""
+    if not len(hu):
+        return False
+    marrow_hu, cortex_hu = np.quantile(hu, (MARROW_QUANTILE, CORTEX_QUANTILE))
+    return bool(marrow_hu < config.soft_hu and cortex_hu > config.cortex_hu)
 
 
 @njit(cache=True)

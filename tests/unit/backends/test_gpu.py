@@ -71,7 +71,8 @@ def test_same_numbers_as_the_cpu_to_the_bit(seed):
     scan = volume(seed)
     start = scan.grid.to_index(points)
     direction = scan.grid.to_index(points + normals) - start
-    by_cpu = profiles._read(scan.hu, start, direction, OFFSETS)
+    by_cpu = np.empty((len(start), len(OFFSETS)), np.float32)
+    profiles._read(scan.hu, start, direction, OFFSETS, by_cpu)
     by_card = stand_in().read(scan, start, direction, OFFSETS, NO_DATA)
     assert by_card.dtype == by_cpu.dtype
     assert np.array_equal(by_card, by_cpu)

@@ -92,18 +92,19 @@ def test_carve_goes_deep_only_in_hip_bones(label: int, depth: int) -> None:
     assert (carved[10:, 20:, 20:] == label).all()
 
 
-def test_carve_does_not_go_deep_in_a_porotic_hip_bone() -> None:
+@pytest.mark.parametrize(("cortex_hu", "depth"), [(300, 2), (40, 9)], ids=["porotic", "no bone there"])
+def test_carve_does_not_go_deep_in_a_porotic_hip_bone(cortex_hu: int, depth: int) -> None:
     hu = np.full(GRID.shape_zyx, 40, np.int16)
+    hu[:, :, 20:] = cortex_hu
     labels = np.zeros(GRID.shape_zyx, np.uint8)
     labels[10:] = 2
-    carved = carve(hu, labels, NOWHERE, GRID, SegmentationConfig(carve_mm=1.5, deep_mm=8.5))
-    assert not carved[10:12].any()
-    assert (carved[12:] == 2).all()
     joints = NOWHERE.copy()
     joints[:, :15] = True
-    carved = carve(hu, labels, joints, GRID, SegmentationConfig(carve_mm=1.5, deep_mm=8.5))
-    assert (carved[10:, :15] == 2).all()
-    assert not carved[10:12, 15:].any()
+    config = SegmentationConfig(carve_mm=1.5, deep_mm=8.5)
+    carved = carve(hu, labels, joints, GRID, config)
+    assert not carved[10 : 10 + depth, 20:, :10].any()
+    assert (carved[10 + depth :, 20:, :10] == 2).all()
+    assert (carved[10:, :13, :10] == 2).all() == (depth == 2)
 
 
 def test_carve_leaves_marrow_behind_cortex_and_behind_a_pinhole() -> None:

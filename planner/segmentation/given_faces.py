@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +10,7 @@ from planner.labels import Label, Side
 from planner.segmentation.freeform import draw_surfaces
 from planner.segmentation.model import ShapeFit
 from planner.segmentation.shape_model import ShapeModel
+from planner.segmentation.shapes import away_from
 from planner.segmentation.voxels import enclosed
 from planner.volume import Box, LabelMap, Volume
 
@@ -26,7 +26,6 @@ MARGIN_MM = 10.0
 """Round the fitted joint [P]."""
 
 Mask = NDArray[np.bool_]
-Field = NDArray[np.float32]
 
 
 def with_drawn_faces(volume: Volume, labels: LabelMap, fit: ShapeFit, model: ShapeModel) -> LabelMap:
@@ -51,27 +50,19 @@ def with_drawn_faces(volume: Volume, labels: LabelMap, fit: ShapeFit, model: Sha
     for side in Side:
         box = _joint_box(labels.grid, fit, model, side)
         if box is not None and (values[box] == side.hip).any() and (values[box] == Label.SACRUM).any():
-            _mend(values[box], drawn[box], side.hip, labels.grid.spacing_zyx_mm)
+            _mend(values[box], drawn[box], side.hip, labels.grid.crop(box))
     return LabelMap(values, labels.grid)
 
 
-def _mend(given: NDArray[np.uint8], drawn: NDArray[np.uint8], hip: Label, spacing: NDArray[np.float64]) -> None:
+def _mend(given: NDArray[np.uint8], drawn: NDArray[np.uint8], hip: Label, grid: Grid) -> None:
     """Take the drawn labels, in place, near both bones and near the given outlines."""
     pair = (Label.SACRUM, hip)
-    near: Mask = _outside(drawn == Label.SACRUM, spacing) + _outside(drawn == hip, spacing) < JOINT_MM
+    near: Mask = away_from(drawn == Label.SACRUM, grid, JOINT_MM) + away_from(drawn == hip, grid, JOINT_MM) < JOINT_MM
     changes = near & (given != drawn) & np.isin(given, (0, *pair)) & np.isin(drawn, (0, *pair))
     for bone in pair:
-        depth = np.maximum(_outside(given == bone, spacing), _outside(given != bone, spacing))
+        depth = np.maximum(*(away_from(side, grid, TRUST_MM + 1.0) for side in (given == bone, given != bone)))
         changes &= (depth <= TRUST_MM) | ((given != bone) & (drawn != bone))
     given[changes] = drawn[changes]
-
-
-def _outside(mask: Mask, spacing: NDArray[np.float64]) -> Field:
-    """Distance to the nearest voxel of a mask, mm."""
-    away: Field = edt.edt(
-        np.ascontiguousarray(~mask), anisotropy=tuple(float(s) for s in spacing), black_border=False, parallel=1
-    )
-    return away
 
 
 def _joint_box(grid: Grid, fit: ShapeFit, model: ShapeModel, side: Side) -> Box | None:

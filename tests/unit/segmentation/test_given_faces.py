@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from planner.grid import Grid
 from planner.joint import JointConfig, extract_joint
 from planner.labels import Label, Side
 from planner.segmentation import Bones, bones_from_labels, load_shape_model
-from planner.segmentation.given_faces import JOINT_MM, TRUST_MM, _mend, _outside, with_drawn_faces
+from planner.segmentation.given_faces import JOINT_MM, TRUST_MM, _mend, with_drawn_faces
+from planner.segmentation.shapes import away_from
 from planner.volume import LabelMap
 from sample_data import Phantom
 
@@ -68,8 +70,9 @@ def test_bones_away_from_the_joints_are_those_given(given: Given) -> None:
     assert np.isin(before[before != after], (0, *PELVIS)).all()
     changed = np.argwhere(before != after)
     assert len(changed)
-    both = [_outside(given.phantom.labels.values == bone, given.labels.grid.spacing_zyx_mm) for bone in PELVIS]
-    near = both[0] + np.minimum(both[1], both[2]) < JOINT_MM + TRUST_MM + 2 * SPACING_MM
+    allowed_mm = JOINT_MM + TRUST_MM + 2 * SPACING_MM
+    both = [away_from(given.phantom.labels.values == bone, given.labels.grid, allowed_mm) for bone in PELVIS]
+    near = both[0] + np.minimum(both[1], both[2]) < allowed_mm
     assert near[tuple(changed.T)].all()
 
 
@@ -98,7 +101,7 @@ def slabs(edge: int) -> Values:
 @pytest.mark.parametrize(("edge", "expected"), [(10, 12), (11, 12), (12, 12), (8, 11)])
 def test_a_face_moves_to_the_drawn_one_as_far_as_it_is_trusted(edge: int, expected: int) -> None:
     values = slabs(edge)
-    _mend(values, slabs(12), Label.LEFT_HIP, np.ones(3))
+    _mend(values, slabs(12), Label.LEFT_HIP, Grid.from_spacing(values.shape, 1.0))
     assert expected - edge <= TRUST_MM
     assert np.count_nonzero(values[2, 2] == Label.SACRUM) == expected
 
@@ -106,11 +109,11 @@ def test_a_face_moves_to_the_drawn_one_as_far_as_it_is_trusted(edge: int, expect
 def test_other_bones_are_left_alone() -> None:
     values = slabs(10)
     values[:, :, 11] = Label.LUMBAR
-    _mend(values, slabs(12), Label.LEFT_HIP, np.ones(3))
+    _mend(values, slabs(12), Label.LEFT_HIP, Grid.from_spacing(values.shape, 1.0))
     assert values[2, 2, 9:13].tolist() == [Label.SACRUM, Label.SACRUM, Label.LUMBAR, 0]
 
 
 def test_far_from_the_other_bone_nothing_is_drawn() -> None:
     given, drawn = slabs(3), slabs(4)
-    _mend(given, drawn, Label.LEFT_HIP, np.ones(3))
+    _mend(given, drawn, Label.LEFT_HIP, Grid.from_spacing(given.shape, 1.0))
     assert np.array_equal(given, slabs(3))

@@ -45,15 +45,20 @@ def distance_within(mask: Mask, spacing_zyx_mm: NDArray[np.float64], reach_mm: f
 @njit(cache=True, **OPTIONS)
 def _squared(mask, z_mm, y_mm, x_mm, reach_mm):  # type: ignore[no-untyped-def]
     depth, height, width = mask.shape
-    along = np.empty((depth, height, width), np.float32)
-    across, out = np.empty_like(along), np.empty((depth, height * width), np.float32)
+    along, across = np.empty((height, width), np.float32), np.empty((depth, height, width), np.float32)
     for z in range(depth):
-        _rows(mask[z], x_mm, reach_mm, along[z])
-        _envelope(along[z], np.int64(0), width, y_mm, reach_mm, across[z])
-    flat = across.reshape(depth, height * width)
-    for y in range(height):
-        _envelope(flat, y * width, (y + 1) * width, z_mm, reach_mm, out)
-    return out.reshape(depth, height, width)
+        _rows(mask[z], x_mm, reach_mm, along)
+        _envelope(along, y_mm, reach_mm, across[z])
+    before, after = np.empty((depth, width), np.float32), np.empty((depth, width), np.float32)
+    for y in range(height):  # copied to and fro: rows that lie together are worth it
+        for z in range(depth):
+            for x in range(width):
+                before[z, x] = across[z, y, x]
+        _envelope(before, z_mm, reach_mm, after)
+        for z in range(depth):
+            for x in range(width):
+                across[z, y, x] = after[z, x]
+    return across
 
 
 @njit(**PRIVATE)
@@ -73,22 +78,32 @@ def _rows(mask, step_mm, reach_mm, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**PRIVATE)
-def _envelope(rows, first, last, step_mm, reach_mm, out):  # type: ignore[no-untyped-def]
-    """Lower envelope across the rows of a plane, in the columns from first to last.
+def _envelope(rows, step_mm, reach_mm, out):  # type: ignore[no-untyped-def]
+    """Lower envelope across the rows of a plane.
 
-    Rows that can change nothing are passed over.
+    Rows that can change nothing are passed over. A row is a view of its own, and the least of two is an expression:
+    the compiler makes vectors of no other form of this.
     """
     limit = np.float32(reach_mm * reach_mm)
-    count, steps = rows.shape[0], int(reach_mm / step_mm)
-    least, most = np.full(count, limit, np.float32), np.zeros(count, np.float32)
+    count, width, steps = rows.shape[0], rows.shape[1], int(reach_mm / step_mm)
+    least, most = np.empty(count, np.float32), np.empty(count, np.float32)
     for row in range(count):
-        for x in range(first, last):
-            least[row], most[row] = min(least[row], rows[row, x]), max(most[row], rows[row, x])
+        here, low, high = rows[row], limit, np.float32(0)
+        for x in range(width):
+            low = here[x] if here[x] < low else low
+            high = here[x] if here[x] > high else high
+        least[row], most[row] = low, high
     for row in range(count):
-        for x in range(first, last):
-            out[row, x] = rows[row, x]
-        for step in range(-min(steps, row), min(steps, count - 1 - row) + 1):
-            add, other = np.float32((step * step_mm) ** 2), row + step
-            if step != 0 and least[other] + add < most[row]:
-                for x in range(first, last):
-                    out[row, x] = min(out[row, x], rows[other, x] + add)
+        here, best = rows[row], out[row]
+        for x in range(width):
+            best[x] = here[x]
+        for step in range(1, steps + 1):
+            add = np.float32((step * step_mm) ** 2)
+            if add >= most[row]:
+                break
+            for other in (row - step, row + step):
+                if 0 <= other < count and least[other] + add < most[row]:
+                    there = rows[other]
+                    for x in range(width):
+                        value = there[x] + add
+                        best[x] = value if value < best[x] else best[x]

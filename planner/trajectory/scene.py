@@ -102,11 +102,11 @@ def joint_normals(joint: Joint) -> Points:
 def outer_edge(joint: Joint) -> Points:
     """Vertices on the longest edge loop of the mid-surface; holes in it are no margin of the joint."""
     edges = np.sort(joint.faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-    unique, count = np.unique(edges, axis=0, return_counts=True)
-    open_edges = unique[count == 1]
+    size = len(joint.vertices_lps)
+    keys, count = np.unique(edges[:, 0].astype(np.int64) * size + edges[:, 1], return_counts=True)
+    open_edges = np.stack(np.divmod(keys[count == 1], size), axis=1)
     if not len(open_edges):
         return np.zeros((0, 3))
-    size = len(joint.vertices_lps)
     graph = coo_array((np.ones(len(open_edges)), (open_edges[:, 0], open_edges[:, 1])), shape=(size, size))
     _, loop = connected_components(graph, directed=False)
     ends = joint.vertices_lps[open_edges]

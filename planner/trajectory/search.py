@@ -110,14 +110,13 @@ def first_poses(joint: Joint, scene: Scene, search: Search) -> Array:
     middle = joint.third == Third.MIDDLE
     centres, normals = joint.vertices_lps[middle], joint_normals(joint)[middle]
     kept = _thin(centres, scene, search.centre_step_mm)
+    centres, normals = centres[kept], normals[kept]
     turns = np.radians(np.arange(IN_PLANE_DEG[0], IN_PLANE_DEG[1] + 1e-9, search.angle_step_deg))
-    poses = [
-        np.concatenate([centre + offset_mm * normal, direction])
-        for centre, normal in zip(centres[kept], normals[kept], strict=True)
-        for offset_mm in OFF_JOINT_MM
-        for direction in _directions(normal, scene.part("axes").reshape(3, 3), turns)
-    ]
-    return np.array(poses).reshape(-1, 6)
+    directions = _directions(normals, scene.part("axes").reshape(3, 3), turns)
+    shifted = centres[:, None] + np.array(OFF_JOINT_MM)[:, None] * normals[:, None]
+    poses = np.empty((len(centres), len(OFF_JOINT_MM), directions.shape[1], 6))
+    poses[..., :3], poses[..., 3:] = shifted[:, :, None], directions[:, None]
+    return poses.reshape(-1, 6)
 
 
 def _thin(points: Array, scene: Scene, step_mm: float) -> NDArray[np.intp]:
@@ -130,17 +129,19 @@ def _thin(points: Array, scene: Scene, step_mm: float) -> NDArray[np.intp]:
     return np.sort(order[first])
 
 
-def _directions(normal: Array, axes: Array, turns: Array) -> Array:
-    """Lay out unit directions to anterior: turned from the axial plane in the tangent plane, then out of it."""
+def _directions(normals: Array, axes: Array, turns: Array) -> Array:
+    """Lay out unit directions to anterior, ``(n, k, 3)``: turned from the axial plane in the tangent planes, then out
+    of them.
+    """
     posterior, cranial = axes[1], axes[2]
-    level = np.cross(normal, cranial)
-    level *= -np.sign(level @ posterior) / np.linalg.norm(level)
-    up = cranial - (cranial @ normal) * normal
-    up /= np.linalg.norm(up)
-    inside = np.cos(turns)[:, None] * level + np.sin(turns)[:, None] * up
-    lifts = np.radians(OUT_OF_PLANE_DEG)
-    out: Array = (np.cos(lifts)[:, None, None] * inside + np.sin(lifts)[:, None, None] * normal).reshape(-1, 3)
-    return out
+    level = np.cross(normals, cranial)
+    level *= -np.sign(level @ posterior)[:, None] / np.linalg.norm(level, axis=1, keepdims=True)
+    up = cranial - (normals @ cranial)[:, None] * normals
+    up /= np.linalg.norm(up, axis=1, keepdims=True)
+    inside = np.cos(turns)[:, None] * level[:, None] + np.sin(turns)[:, None] * up[:, None]
+    lifts = np.radians(OUT_OF_PLANE_DEG)[:, None, None]
+    out: Array = np.cos(lifts) * inside[:, None] + np.sin(lifts) * normals[:, None, None]
+    return out.reshape(len(normals), -1, 3)
 
 
 def try_all(scene: Scene, poses: Array, sizes: Sequence[Size]) -> Trials:

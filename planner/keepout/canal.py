@@ -7,12 +7,12 @@ from functools import cached_property
 from itertools import pairwise
 
 import cc3d
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 from scipy.spatial import cKDTree
 
+from planner.distance import distance_within
 from planner.keepout.config import KeepoutConfig
 from planner.keepout.enclosure import CANAL_AXES, ESCAPES, FORAMEN_AXES, ring_steps, ringed
 from planner.keepout.region import SacrumRegion
@@ -70,9 +70,9 @@ def _ringed(walls: Mask, room: Mask, rings: Points, reach: int) -> Mask:
 
 def _without_skins(network: Mask, left_mm: NDArray[np.float32], thinnest_mm: float, spacing_mm: float) -> Mask:
     """Keep the largest part that a ball of `thinnest_mm` fits through, and the canal on beyond its straits."""
-    parts = cc3d.connected_components(
-        edt.edt(network, black_border=False, parallel=1) > thinnest_mm / spacing_mm, connectivity=6
-    )
+    spacing = np.full(3, spacing_mm)
+    thick = distance_within(~network, spacing, thinnest_mm + spacing_mm) > thinnest_mm
+    parts = cc3d.connected_components(thick, connectivity=6)
     counts = cc3d.statistics(parts)["voxel_counts"][1:].astype(np.int64) * spacing_mm**3
     if not len(counts):
         return np.zeros(network.shape, bool)
@@ -81,10 +81,10 @@ def _without_skins(network: Mask, left_mm: NDArray[np.float32], thinnest_mm: flo
     off = np.abs(ndi.mean(left_mm, parts, np.arange(1, len(counts) + 1)) - middle)
     beyond = (counts >= CANAL_PART_MM3) & (off < MIDLINE_MM)
     core = np.isin(parts, [largest, *(np.flatnonzero(beyond) + 1)])
-    away = edt.edt(~core, black_border=False, parallel=1) * spacing_mm
+    away = distance_within(core, spacing, STRAIT_MM + spacing_mm)
     strait = (np.abs(left_mm - middle) < MIDLINE_MM) & (away <= STRAIT_MM)
-    thick: Mask = network & (strait | (away <= thinnest_mm + spacing_mm))
-    return cc3d.largest_k(thick, k=1, connectivity=6) > 0
+    kept: Mask = network & (strait | (away <= thinnest_mm + spacing_mm))
+    return cc3d.largest_k(kept, k=1, connectivity=6) > 0
 
 
 @dataclass(frozen=True, eq=False)

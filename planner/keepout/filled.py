@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from planner.distance import distance_within
 from planner.keepout.canal import CentreLine
 from planner.keepout.region import SacrumRegion
 from planner.labels import Side
@@ -54,7 +54,7 @@ def reopened(
     dark = region.bone & zone & (ndi.gaussian_filter(region.hu, blur) < limit)
     if dark.sum() * np.prod(region.grid.spacing_zyx_mm) < LEAST_MM3:
         return None
-    away = edt.edt(~dark, black_border=False, parallel=1) * float(region.grid.spacing_zyx_mm[0])
+    away = distance_within(dark, region.grid.spacing_zyx_mm, 2 * RIM_MM)
     soft = dark | (region.bone & (away <= RIM_MM) & (region.hu < CORTEX_HU))
     room, canal_room = region.room | soft, region.canal_room | soft
     return replace(region, bone=region.bone & ~soft, room=room, canal_room=canal_room)
@@ -69,7 +69,7 @@ def _zone(region: SacrumRegion, bones: Bones, line: CentreLine, names: Sequence[
         away[tuple(index[inside].T)] = False
     if away.all():
         return ~away
-    near: Mask = edt.edt(away, black_border=False, parallel=1) * float(region.grid.spacing_zyx_mm[0]) <= ZONE_MM
+    near: Mask = distance_within(~away, region.grid.spacing_zyx_mm, ZONE_MM + 1.0) <= ZONE_MM
     return near
 
 

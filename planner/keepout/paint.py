@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from planner.distance import distance_within
 from planner.keepout.canal import CentreLine
 from planner.keepout.mouths import Mouth
 from planner.keepout.region import SacrumRegion
 from planner.labels import SACRAL_LEVELS, Keepout, Side, foramen_value
+from planner.resampling import nearest_on
 from planner.segmentation.model import PelvicFrame
 from planner.volume import LabelMap
 
@@ -41,8 +42,8 @@ Mask = NDArray[np.bool_]
 
 def paint(network: Mask, region: SacrumRegion, line: CentreLine, frame: PelvicFrame, mouths: list[Mouth]) -> Values:
     """`Keepout` and foramen values on the region's grid."""
-    spacing = tuple(float(s) for s in region.grid.spacing_zyx_mm)
-    near: Mask = edt.edt(~network, anisotropy=spacing, parallel=1) <= MOUTH_MARGIN_MM
+    spacing = region.grid.spacing_zyx_mm
+    near = distance_within(network, spacing, MOUTH_MARGIN_MM + float(spacing.max())) <= MOUTH_MARGIN_MM
     index = np.argwhere(near & ~region.bone & ~region.lumbar)
     place = line.coordinates(frame.to_pelvic(region.grid.to_lps(index)))
     size = _CanalSize(place, line)
@@ -124,8 +125,5 @@ def on_scan(values: Values, region: SacrumRegion, labels: LabelMap) -> Values:
     """Nearest value at each voxel of the scan."""
     out = np.zeros(labels.values.shape, np.uint8)
     coarse = labels.grid.crop(region.box)
-    scale = coarse.spacing_zyx_mm / region.grid.spacing_zyx_mm
-    part = np.empty(coarse.shape_zyx, np.uint8)
-    ndi.affine_transform(values, scale, output=part, order=0, mode="constant", cval=0)
-    out[region.box] = part
+    out[region.box] = nearest_on(values, region.grid, coarse)
     return out

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage as ndi
 
+from planner.distance import distance_within
 from planner.grid import Grid
-from planner.joint.label_distance import label_distance, resample
 from planner.keepout.config import KeepoutConfig
 from planner.labels import Label
+from planner.resampling import resampled_on
 from planner.segmentation.model import Bones
+from planner.segmentation.shapes import boxes_of
 from planner.volume import Box, Volume
 
 __all__ = ["SacrumRegion", "sacrum_region"]
@@ -27,6 +27,9 @@ CRANIAL_MARGIN_MM = 20.0
 
 DEEP_MM = 4.0
 """Deeper in the sacrum there is marrow, not cortex `[P]`."""
+
+THREADS = 2
+"""What does not depend on each other runs side by side; the values are the same for any number."""
 
 Mask = NDArray[np.bool_]
 
@@ -69,51 +72,45 @@ class SacrumRegion:
 def sacrum_region(volume: Volume, bones: Bones, config: KeepoutConfig) -> SacrumRegion | None:
     """Crop, resample and open; None where there is no sacrum."""
     labels, grid = bones.labels.values, bones.labels.grid
-    sacrum = labels == Label.SACRUM
-    box = _box_of(sacrum, grid)
-    if box is None:
+    tight = boxes_of(labels).get(Label.SACRUM)
+    if tight is None:
         return None
+    box = _with_margins(tight, grid)
     coarse = grid.crop(box)
     fine = coarse.resampled(config.spacing_mm)
-    outside_mm = resample(label_distance(sacrum[box], coarse), coarse, fine)
-    solid = outside_mm < 0
-    hu = resample(volume.hu[box], coarse, fine)
-    lumbar = resample(labels[box] == Label.LUMBAR, coarse, fine) > 0.5
-    lumbar |= hu > config.bone_hu
-    lumbar &= ~solid
-    free = ~solid & ~lumbar
-    room = _closed(solid, fine, config.hull_mm) & free
-    canal_room = _closed(solid, fine, config.canal_hull_mm) & free
-    deep = hu[outside_mm < -DEEP_MM]
-    marrow_hu = float(np.median(deep)) if deep.size else float("nan")
-    return SacrumRegion(box, fine, solid, lumbar, room, canal_room, not _touches_border(sacrum), hu, marrow_hu)
+    with ThreadPoolExecutor(THREADS) as pool:
+        outside = pool.submit(_outside_mm, labels[box] == Label.SACRUM, coarse, fine)
+        hu = resampled_on(volume.hu[box], coarse, fine)
+        solid, deep = outside.result() < 0, outside.result() < -DEEP_MM
+        lumbar = resampled_on(labels[box] == Label.LUMBAR, coarse, fine) > 0.5
+        lumbar |= hu > config.bone_hu
+        lumbar &= ~solid
+        hulls = pool.map(lambda radius: _closed(solid, fine, radius), (config.hull_mm, config.canal_hull_mm))
+        room, canal_room = (hull & ~solid & ~lumbar for hull in hulls)
+    marrow_hu = float(np.median(hu[deep])) if deep.any() else float("nan")
+    whole = all(s.start > 0 and s.stop < n for s, n in zip(tight, labels.shape, strict=True))
+    return SacrumRegion(box, fine, solid, lumbar, room, canal_room, whole, hu, marrow_hu)
+
+
+def _outside_mm(mask: Mask, coarse: Grid, fine: Grid) -> NDArray[np.float32]:
+    """Distance to the label's surface, half a voxel from the outermost centres, as far as it matters."""
+    half = np.float32(0.5 * coarse.spacing_zyx_mm.min())
+    reach_mm = DEEP_MM + float(coarse.spacing_zyx_mm.max())
+    inside, outside = (distance_within(m, coarse.spacing_zyx_mm, reach_mm) for m in (~mask, mask))
+    return resampled_on(np.where(mask, half - inside, outside - half), coarse, fine)
 
 
 def _closed(mask: Mask, grid: Grid, radius_mm: float) -> Mask:
-    grown = _distance(mask, grid) <= radius_mm
-    closed: Mask = _distance(~grown, grid) > radius_mm
+    """Close by a ball; what lies beyond the array is like its border."""
+    reach_mm = radius_mm + float(grid.spacing_zyx_mm.max())
+    grown = distance_within(mask, grid.spacing_zyx_mm, reach_mm) <= radius_mm
+    closed: Mask = distance_within(~grown, grid.spacing_zyx_mm, reach_mm) > radius_mm
     return closed
 
 
-def _distance(mask: Mask, grid: Grid) -> NDArray[np.float32]:
-    """Distance in mm to the nearest voxel centre of `mask`; the array's border is open."""
-    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    distance: NDArray[np.float32] = edt.edt(~mask, anisotropy=spacing, black_border=False, parallel=1)
-    return distance
-
-
-def _box_of(mask: Mask, grid: Grid) -> Box | None:
-    boxes: list[Any] = ndi.find_objects(mask.view(np.uint8), max_label=1)
-    found = boxes[0]
-    if found is None:
-        return None
+def _with_margins(box: Box, grid: Grid) -> Box:
     low = np.ceil(MARGIN_MM / grid.spacing_zyx_mm).astype(int)
     high = np.ceil(np.array([CRANIAL_MARGIN_MM, MARGIN_MM, MARGIN_MM]) / grid.spacing_zyx_mm).astype(int)
-    ends = zip(found, low, high, mask.shape, strict=True)
-    spans = [slice(max(s.start - int(a), 0), min(s.stop + int(b), n)) for s, a, b, n in ends]
-    return spans[0], spans[1], spans[2]
-
-
-def _touches_border(mask: Mask) -> bool:
-    ends = (0, -1)
-    return any(bool(mask.take(end, axis=axis).any()) for axis in range(3) for end in ends)
+    ends = zip(box, low, high, grid.shape_zyx, strict=True)
+    z, y, x = (slice(max(s.start - int(a), 0), min(s.stop + int(b), n)) for s, a, b, n in ends)
+    return z, y, x

@@ -40,7 +40,7 @@ def test_thick_slices_follow_a_curve_that_straight_lines_cut():
     field = wave(grid)
     scale = fine.spacing_zyx_mm / grid.spacing_zyx_mm
     straight = ndi.affine_transform(field, scale, output_shape=fine.shape_zyx, order=1, mode="nearest")
-    inner = np.s_[6:-6]
+    inner = np.s_[12:-12]  # a spline ends level, the wave does not
     ours = np.abs(resampled_on(field, grid, fine) - wave(fine))[inner].max()
     assert ours < 0.3 * np.abs(straight - wave(fine))[inner].max()
 

@@ -25,7 +25,8 @@ class JointConfig(BaseModel):
     the recess is wider (clinical notes, section 2) `[P]`."""
 
     articular_gap_mm: float = Field(default=5.0, gt=1.0, le=8.0)
-    """Widest gap of the articular zone: 4.39 mm is the widest of 400 (Demir 2007), rounded up `[P]`."""
+    """Widest gap of the articular zone: 4.39 mm is the widest of 400 (Demir 2007), rounded up `[P]`. In a narrower
+    joint it ends at a narrower gap, see `planner.joint.zones`."""
 
     articular_angle_deg: float = Field(default=45.0, gt=0.0, le=90.0)
     """Faces that diverge by more are not near-parallel `[P]`."""

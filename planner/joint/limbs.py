@@ -1,6 +1,7 @@
 """The C of the articular zone: its two limbs, their lengths, width and angle, and thirds along its own length.
 
-The C's middle line is two straight pieces that meet in a corner, fitted to the zone laid flat.
+The C is a band of even width along a middle line of two straight pieces that meet in a corner; laid on the zone's mean
+plane so that what it covers differs least from the zone.
 """
 
 from __future__ import annotations
@@ -24,7 +25,17 @@ START_FORWARD_MM = (0.0, 8.0, 16.0)
 START_SUPERIOR_DEG, START_INFERIOR_DEG = (60.0, 90.0, 120.0), (0.0, -35.0, -70.0)
 """Directions of the limbs that are tried, from posterior towards cranial `[P]`."""
 
-END_PERCENTILE = 98.0
+START_SIZE_MM = (28.0, 40.0, 10.0)
+"""Lengths of the middle line's pieces and half-width of the band at the start: those of the published C (J Orthop
+Trauma 1993;7:510), which reaches half a width beyond either end."""
+
+LEAST_SIZE_MM = (8.0, 8.0, 5.0)
+"""Shorter or narrower is no limb `[P]`."""
+
+CELL_MM, BESIDE_MM = 1.5, 6.0
+"""Raster on which band and zone are compared, and how far it goes beyond the zone `[P]`."""
+
+END_PERCENTILE = 99.5
 """Robust end of a limb `[P]`."""
 
 OUTER_PART = (0.5, 0.9)
@@ -32,12 +43,6 @@ OUTER_PART = (0.5, 0.9)
 
 STRIP_MM = 5.0
 """Half-width of the strip along a middle line in which a limb's length is taken `[P]`."""
-
-STEPS = np.linspace(0.0, 1.0, 21)
-"""Places along a limb that must lie on the zone."""
-
-MOST_POINTS = 1500
-"""So many vertices, evenly spaced over their list, fix the middle line to less than 0.5 mm."""
 
 FEWEST_POINTS = 30
 """A zone of fewer vertices has no limbs `[P]`."""
@@ -58,8 +63,7 @@ class Limbs:
     width_mm : float
         Mean of both limbs' outer parts.
     angle_deg : float
-        Between the middle lines. The corner is wide on its outside and draws them together: 70 degrees for a C whose
-        limbs are square to each other.
+        Between the middle lines.
     """
 
     path_lps: Numbers
@@ -77,7 +81,7 @@ def fit_limbs(joint: Joint) -> Limbs | None:
     sheet = Sheet(joint.vertices_lps, joint.faces)
     centre, axes = _mean_plane(joint, sheet)
     flat = (points - centre) @ axes
-    corner, directions = _middle_line(flat[:: max(len(flat) // MOST_POINTS, 1)])
+    corner, directions = _middle_line(flat)
     along, _, limb = _along(flat, corner, directions)
     if not (limb == 0).any() or not (limb == 1).any():
         return None
@@ -128,33 +132,49 @@ def _mean_plane(joint: Joint, sheet: Sheet) -> tuple[Numbers, Numbers]:
 
 
 def _middle_line(flat: Numbers) -> tuple[Numbers, Numbers]:
-    """Corner and (2, 2) unit directions, superior limb first.
+    """Corner and (2, 2) unit directions, superior limb first, of the band that differs least from the zone.
 
-    Of all pairs of rays, those that are nearest to all points, and all of whose length lies on points.
+    A cell on which they differ counts by its distance from the band's edge.
     """
-    tree = cKDTree(flat)
+    cells, inside = _raster(flat)
+    sign = np.where(inside, 1.0, -1.0)
 
     def misfit(guess: Numbers) -> float:
-        corner, directions = guess[:2], _directions(guess)
-        along, away, limb = _along(flat, corner, directions)
-        ends = [float(along[limb == k].max(initial=0.0)) for k in (0, 1)]
-        line = [corner + STEPS[:, None] * end * direction for end, direction in zip(ends, directions, strict=True)]
-        return float((away**2).mean() + (tree.query(np.vstack(line))[0] ** 2).mean())
+        beyond = _beyond_mm(cells, guess)
+        short = np.maximum(np.array(LEAST_SIZE_MM) - guess[4:], 0.0).sum()
+        return float(np.maximum(sign * beyond, 0.0).mean() + short)
 
     starts = [
-        np.array([-forward, 0.0, *np.radians((up, down))])
+        np.array([-forward, 0.0, *np.radians((up, down)), *START_SIZE_MM])
         for forward, up, down in product(START_FORWARD_MM, START_SUPERIOR_DEG, START_INFERIOR_DEG)
     ]
     best = min(starts, key=misfit)
-    steps = np.vstack([np.zeros(4), np.diag([4.0, 4.0, 0.3, 0.3])])
-    options = {"initial_simplex": best + steps, "maxiter": 400, "xatol": 1e-3, "fatol": 1e-4}
+    steps = np.vstack([np.zeros(7), np.diag([4.0, 4.0, 0.3, 0.3, 5.0, 5.0, 2.0])])
+    options = {"initial_simplex": best + steps, "maxiter": 1200, "xatol": 1e-3, "fatol": 1e-5, "adaptive": True}
     found = minimize(misfit, best, method="Nelder-Mead", options=options).x
     directions = _directions(found)
     return found[:2], directions[np.argsort(-directions[:, 1], kind="stable")]
 
 
+def _raster(flat: Numbers) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Cells over the zone and round it, and which of them it covers."""
+    low, high = flat.min(axis=0) - BESIDE_MM, flat.max(axis=0) + BESIDE_MM
+    axes = [np.arange(a, b, CELL_MM) for a, b in zip(low, high, strict=True)]
+    cells = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    return cells, cKDTree(flat).query(cells)[0] <= CELL_MM / 2
+
+
+def _beyond_mm(points: Numbers, guess: Numbers) -> Numbers:
+    """Distance to the edge of the band, negative within it."""
+    arms = points - guess[:2]
+    along = np.clip(arms @ _directions(guess[:4]).T, 0.0, guess[4:6])
+    away = np.linalg.norm(arms[:, None] - along[..., None] * _directions(guess[:4]), axis=2)
+    beyond: Numbers = away.min(axis=1) - guess[6]
+    return beyond
+
+
 def _directions(guess: Numbers) -> Numbers:
-    return np.stack([np.cos(guess[2:]), np.sin(guess[2:])], axis=1)
+    return np.stack([np.cos(guess[2:4]), np.sin(guess[2:4])], axis=1)
 
 
 def _along(points: Numbers, corner: Numbers, directions: Numbers) -> tuple[Numbers, Numbers, NDArray[np.intp]]:

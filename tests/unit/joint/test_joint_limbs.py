@@ -63,7 +63,7 @@ def test_limbs_of_an_l_have_its_size(side, turn_deg):
     assert limbs.superior_mm == pytest.approx(SUPERIOR_MM, abs=3)
     assert limbs.inferior_mm == pytest.approx(INFERIOR_MM, abs=3)
     assert limbs.width_mm == pytest.approx(WIDTH_MM, abs=2)
-    assert limbs.angle_deg == pytest.approx(70, abs=3)  # see Limbs: the middle lines lean into the corner
+    assert limbs.angle_deg == pytest.approx(90, abs=2)
 
 
 def test_path_runs_from_the_superior_end_round_the_corner_to_the_inferior_end():
@@ -125,3 +125,17 @@ def test_side_difference_is_left_minus_right():
     assert whole.area_mm2 == pytest.approx(0.0)
     assert [thirds[t].median_mm for t in list(Third)[1:]] == [-1.0, -1.0, -1.0]
     assert side_difference({Side.LEFT: both[Side.LEFT]}) is None
+
+
+@pytest.mark.parametrize("angle_deg", [75.0, 93.0, 110.0])
+def test_the_angle_of_the_c_is_that_of_its_limbs(angle_deg):
+    joint = flat_joint()
+    turn = np.radians(90.0 - angle_deg)
+    y, z = joint.vertices_lps[:, 1] + 16.0, joint.vertices_lps[:, 2] + 8.0  # corner of the middle line
+    limbs = ((0.0, 1.0, 24.0), (np.cos(turn), np.sin(turn), 36.0))
+    away = [np.hypot(y - uy * (t := np.clip(y * uy + z * uz, 0.0, n)), z - uz * t) for uy, uz, n in limbs]
+    band = np.where(np.minimum(*away) <= WIDTH_MM / 2, Zone.ARTICULAR, Zone.LIGAMENTOUS).astype(np.uint8)
+    found = fit_limbs(replace(joint, zone=band))
+    assert found.angle_deg == pytest.approx(angle_deg, abs=2)
+    assert found.width_mm == pytest.approx(WIDTH_MM, abs=2)
+    np.testing.assert_allclose(found.path_lps[1, 1:], (-16.0, -8.0), atol=1.5)

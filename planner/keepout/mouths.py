@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from planner.grid import Grid
 from planner.keepout.canal import CentreLine
 from planner.keepout.config import KeepoutConfig
+from planner.keepout.limbs import follow_limb
 from planner.keepout.region import SacrumRegion
 from planner.labels import SACRAL_LEVELS, Side
 from planner.segmentation.model import PelvicFrame
@@ -58,11 +60,15 @@ class Mouth:
     side, aspect : Side, str
         Where it lies; ``ventral`` or ``dorsal``.
     centre_lps : (3,) float64 array
-        Centroid of the opening.
+        Where the channel's axis leaves the bone.
     along_mm, beside_mm : float
         Place along the canal, and distance from the midline.
     width_mm, area_mm2 : float
         Smallest diameter and area.
+    outward_lps : (3,) float64 array
+        Unit vector out of the bone.
+    axis_lps : (n, 3) float64 array
+        The channel's axis from the mouth inward; empty where it could not be followed.
     level : int
         Index into `SACRAL_LEVELS`; -1 before it is known.
     """
@@ -74,6 +80,8 @@ class Mouth:
     beside_mm: float
     width_mm: float
     area_mm2: float
+    outward_lps: NDArray[np.float64]
+    axis_lps: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
     level: int = -1
 
 
@@ -102,7 +110,22 @@ def find_mouths(
             over = np.zeros(len(index), bool)
             over[patch[_over_channel(network, index[patch], outward[patch])]] = True
             mouths += [_mouth(points[p], place[p], aspect, outward_lps[p], config) for p in _patches(index, over)]
-    return _merged([m for m in mouths if _is_plausible(m, config)], config.level_spacing_mm)
+    kept = _merged([m for m in mouths if _is_plausible(m, config)], config.level_spacing_mm)
+    within = network.astype(np.float32)
+    return [_on_axis(mouth, within, region.grid, config) for mouth in kept]
+
+
+def _on_axis(mouth: Mouth, network: NDArray[np.float32], grid: Grid, config: KeepoutConfig) -> Mouth:
+    """Put a mouth where its channel's axis goes out through the bone's outer face."""
+    turn = grid.directions_lps
+    limb = follow_limb(network, grid.to_index(mouth.centre_lps), turn @ mouth.outward_lps, config.spacing_mm)
+    if limb is None:
+        return replace(mouth, centre_lps=mouth.centre_lps + _hidden_mm(mouth.width_mm, config) * mouth.outward_lps)
+    outward = limb.outward @ turn
+    out_mm = _hidden_mm(limb.width, config) / float(outward @ mouth.outward_lps)
+    axis = grid.to_lps(limb.axis_index)
+    axis[0] += out_mm * outward
+    return replace(mouth, centre_lps=axis[0], width_mm=limb.width, axis_lps=axis)
 
 
 def _is_plausible(mouth: Mouth, config: KeepoutConfig) -> bool:
@@ -161,15 +184,16 @@ def _mouth(points_lps: Points, place: Points, aspect: str, outward_lps: Points, 
     width, length = 4.0 * np.sqrt(np.maximum(spread[1:], 0.0))
     side = Side.LEFT if place[:, 1].mean() > 0 else Side.RIGHT
     area = float(np.pi / 4 * width * length)
-    outer = centre + _sag_mm(float(width), config) * _unit(outward_lps.sum(axis=0))
+    outward = _unit(outward_lps.sum(axis=0))
+    outer = centre + 0.5 * config.spacing_mm * outward
     along, beside, _ = np.abs(place.mean(axis=0)).tolist()
-    return Mouth(side, aspect, outer, along, beside, float(width), area)
+    return Mouth(side, aspect, outer, along, beside, float(width), area, outward)
 
 
-def _sag_mm(width_mm: float, config: KeepoutConfig) -> float:
-    """From the outermost voxels to the bone's outer face: half a voxel, and how deep the hull's ball sinks in."""
+def _hidden_mm(width_mm: float, config: KeepoutConfig) -> float:
+    """From the network's face to the bone's outer face: how deep the hull's ball sinks in."""
     radius, half = config.hull_mm, min(width_mm / 2, config.hull_mm)
-    return 0.5 * config.spacing_mm + radius - float(np.sqrt(radius**2 - half**2))
+    return radius - float(np.sqrt(radius**2 - half**2))
 
 
 def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,6 +28,9 @@ CRANIAL_MARGIN_MM = 20.0
 DEEP_MM = 4.0
 """Deeper in the sacrum there is marrow, not cortex `[P]`."""
 
+BLUR_MM = 1.0
+"""What is bright this near to the sacrum is its own cortex, blurred: channels are not thinner by it `[P]`."""
+
 THREADS = 2
 """What does not depend on each other runs side by side; the values are the same for any number."""
 
@@ -83,7 +86,7 @@ def sacrum_region(volume: Volume, bones: Bones, config: KeepoutConfig) -> Sacrum
         hu = resampled_on(volume.hu[box], coarse, fine)
         solid, deep = outside.result() < 0, outside.result() < -DEEP_MM
         lumbar = resampled_on(labels[box] == Label.LUMBAR, coarse, fine) > 0.5
-        lumbar |= hu > config.bone_hu
+        lumbar |= (hu > config.bone_hu) & (outside.result() > BLUR_MM)
         lumbar &= ~solid
         hulls = pool.map(lambda radius: _closed(solid, fine, radius), (config.hull_mm, config.canal_hull_mm))
         room, canal_room = (hull & ~solid & ~lumbar for hull in hulls)

@@ -13,8 +13,8 @@ from planner.errors import ConfigError, ImplantError
 
 __all__ = ["Catalogue", "Implant", "load_catalogue"]
 
-PLANNABLE = ("posterior", 1, "cylinder")
-"""Approach, number of implants and shape that the search handles."""
+SHAPES = ("cylinder", "tapered", "screw", "box", "wedge", "triangular rod", "twin barrel")
+"""Shapes whose cross-section is known: see `planner.trajectory.section`."""
 
 HOW_TO_ADD = (
     "Write a TOML file with [[implant]], id, maker, approach, count, shape, diameters_mm, lengths_mm, source "
@@ -43,7 +43,13 @@ class Implant(BaseModel):
     """Implants a side; None where not known."""
 
     shape: str | None = None
-    """``cylinder``, ``twin barrel``, ``triangular rod``, ``screw``; None where not known."""
+    """One of `SHAPES`; None where not known."""
+
+    height_share: float = Field(default=1.0, gt=0, le=1)
+    """Of a box or wedge: the cross-section's height as a share of its width, the diameter; at the thick end."""
+
+    across_joint: bool = False
+    """The cross-section's width lies across the joint instead of in it."""
 
     diameters_mm: Sizes | None = None
     """Diameters sold; None where no source gives them."""
@@ -66,8 +72,8 @@ class Implant(BaseModel):
     verified: bool = False
     """Whether someone has checked the sizes against the source."""
 
-    def cylinders(self) -> tuple[tuple[float, float], ...]:
-        """``(diameter, length)`` of every size, mm.
+    def sizes(self) -> tuple[tuple[float, float], ...]:
+        """``(diameter, length)`` of every size, mm; the diameter is the width of a cross-section that is not round.
 
         Raises
         ------
@@ -76,10 +82,11 @@ class Implant(BaseModel):
         """
         if self.diameters_mm is None or self.lengths_mm is None or self.shape is None:
             raise ImplantError(f"{self.id}: no sizes are known ({self.source}).", HOW_TO_ADD)
-        if (self.approach, self.count, self.shape) != PLANNABLE or self.diameters_are_range or self.lengths_are_range:
+        listed = not (self.diameters_are_range or self.lengths_are_range)
+        if (self.approach, self.count) != ("posterior", 1) or self.shape not in SHAPES or not listed:
             raise ImplantError(
                 f"{self.id}: {self.count or 'an unknown number of'} x {self.shape}, {self.approach} approach, cannot "
-                "be planned; only a single posterior cylinder with listed sizes can.",
+                f"be planned; only a single posterior implant with listed sizes can, of shape {', '.join(SHAPES)}.",
                 "Choose such an implant; `sacroplan implants` lists all.",
             )
         return tuple((d, length) for d in sorted(self.diameters_mm) for length in sorted(self.lengths_mm))
@@ -130,10 +137,10 @@ class Catalogue(BaseModel):
         Raises
         ------
         ImplantError
-            If there is none, its sizes are unknown, or it is not a single posterior cylinder.
+            If there is none, its sizes are unknown, or it is not a single posterior implant of a known shape.
         """
         implant = self.find(identifier)
-        implant.cylinders()
+        implant.sizes()
         return implant
 
 

@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Compare on every case given, and count the sides below `ENOUGH`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scans", nargs="+", type=Path)
-    sizes = load_catalogue().plannable("GENERIC-DOWEL").cylinders()
+    sizes = load_catalogue().plannable("GENERIC-DOWEL").sizes()
     below = count = 0
     print(f"{NOTICE}\nscan  side  search  brute force  ratio  search s  brute force s")
     for scan in parser.parse_args(arguments).scans:

@@ -1,11 +1,15 @@
-"""Distances to a cylinder in closed form: no samples, so nothing lies between them.
+"""Distances to a cylinder or prism in closed form: no samples, so nothing lies between them.
 
 A point at axial coordinate t (from the near end face) and distance rho from the axis is
-``hypot(max(0, -t, t - length), max(0, rho - radius))`` from the solid cylinder.
+``hypot(max(0, -t, t - length), max(0, rho - radius))`` from the solid cylinder; from a prism, rho - radius is the
+distance to its convex cross-section.
 
-The measured distance is to the nearest voxel's face, half the mean spacing from its centre. The proven one takes off
-half the voxel's diagonal instead, which holds for every point of the voxel, and for neural structures the segmentation
-margin, for an outline that is drawn too small.
+The measured distance is to the nearest voxel's face, half the mean spacing from its centre. The proven one is::
+
+    proven = distance to the voxel's centre - half the voxel's diagonal - segmentation margin - sampling
+
+Distance is 1-Lipschitz, so the second term holds for every point of the voxel; the third is for neural structures,
+whose outline may be drawn too small; the fourth is for what is found by steps along the axis, and 0 in closed form.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from numpy.typing import NDArray
 from planner.trajectory.model import Clearance
 from planner.trajectory.region import Structure
 
-__all__ = ["Cylinder", "clearance_to", "clearance_to_point"]
+__all__ = ["Cylinder", "Prism", "clearance_to", "clearance_to_point"]
 
 Points = NDArray[np.float64]
 
@@ -60,6 +64,41 @@ class Cylinder:
         return distance
 
 
+@dataclass(frozen=True, eq=False)
+class Prism(Cylinder):
+    """A flat-ended prism; its radius is that of the circle round its cross-section.
+
+    Attributes
+    ----------
+    corners_mm : (k, 2) float64 array
+        Convex cross-section, counter-clockwise.
+    across_lps : (2, 3) float64 array
+        Unit vectors across the axis in which the corners are given.
+    """
+
+    corners_mm: Points
+    across_lps: Points
+
+    def distance(self, points_lps: Points) -> Points:
+        """Distance of ``(n, 3)`` points to the prism, mm; 0 inside."""
+        away = points_lps - self.entry_lps
+        t = away @ self.direction_lps
+        beyond = np.maximum(np.maximum(-t, t - self.length_mm), 0)
+        distance: Points = np.hypot(beyond, _from_polygon(away @ self.across_lps.T, self.corners_mm))
+        return distance
+
+
+def _from_polygon(points: Points, corners: Points) -> Points:
+    """Distance of ``(n, 2)`` points to a convex polygon; 0 inside."""
+    nearest, outside = np.full(len(points), np.inf), np.zeros(len(points), bool)
+    for corner, following in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        edge, away = following - corner, points - corner
+        outside |= edge[0] * away[:, 1] < edge[1] * away[:, 0]
+        share = np.clip(away @ edge / (edge @ edge), 0, 1)
+        nearest = np.minimum(nearest, np.linalg.norm(away - share[:, None] * edge, axis=1))
+    return np.where(outside, nearest, 0.0)
+
+
 def clearance_to(cylinder: Cylinder, structure: Structure, margin_mm: float = 0.0) -> Clearance | None:
     """Clearance to the voxels of a structure; None if it has none. `margin_mm` is taken off what is proven."""
     if not len(structure.points_lps):
@@ -67,14 +106,17 @@ def clearance_to(cylinder: Cylinder, structure: Structure, margin_mm: float = 0.
     distance = cylinder.distance(structure.points_lps)
     nearest = int(distance.argmin())
     least = float(distance[nearest])
+    terms = {"voxel_mm": structure.half_diagonal_mm, "segmentation_margin_mm": margin_mm, "sampling_mm": 0.0}
     return Clearance(
         mm=least - structure.half_voxel_mm,
-        proven_mm=least - structure.half_diagonal_mm - margin_mm,
+        proven_mm=least - sum(terms.values()),
         at_lps=structure.points_lps[nearest],
+        centre_mm=least,
+        terms=terms,
     )
 
 
 def clearance_to_point(cylinder: Cylinder, point_lps: Points) -> Clearance:
     """Clearance to a landmark, which has no size."""
     distance = float(cylinder.distance(point_lps[None])[0])
-    return Clearance(distance, distance, point_lps)
+    return Clearance(distance, distance, point_lps, distance, {"voxel_mm": 0.0, "sampling_mm": 0.0})

@@ -212,17 +212,21 @@ def _turns(count: int) -> NDArray[np.float64]:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-MIDDLE = np.zeros((1, 2))
-"""The axis itself as a ring."""
+RING_TURNS, CANNULA_TURNS = _turns(RING), _turns(CANNULA_RING)
+"""Rings of a round implant and of its cannula."""
 
-RING_TURNS = _turns(RING)
-"""A ring of the implant."""
-
-EVEN_TURNS, ODD_TURNS = RING_TURNS[::2].copy(), RING_TURNS[1::2].copy()
-"""Half a ring: enough for the end faces and for the shell."""
-
-CANNULA_TURNS = np.vstack([_turns(CANNULA_RING), MIDDLE])
-"""A ring of the cannula and its middle."""
+WHOLE, EVEN, ODD, TUBE, MIDDLE = (
+    (np.int64(first), np.int64(last))
+    for first, last in (
+        (0, RING),
+        (RING, RING + RING // 2),
+        (RING + RING // 2, 2 * RING),
+        (2 * RING, 2 * RING + CANNULA_RING + 1),
+        (2 * RING + CANNULA_RING, 2 * RING + CANNULA_RING + 1),
+    )
+)
+"""First and last of `Scene.turns`: a ring of the implant; every second point of it, enough for the end faces, and the
+others, for the shell; a ring of the cannula with its middle; the axis itself."""
 
 RADIUS_TURNS = _turns(RADIUS_DIRECTIONS)
 """Of `RADIUS_DIRECTIONS`."""
@@ -243,16 +247,21 @@ PARTS = {
     "weights": len(TERMS),
     "cannula_wall_mm": 1,
     "shell_mm": 1,
+    "section": 4,
 }
 """Parts of `Scene.numbers`, in order, and how many numbers each has."""
 
-TO_INDEX, AXES, FACING, SLAB, NOTCH_AT, LIMITS, RAMPS, WEIGHTS, CANNULA_WALL, SHELL_DEPTH, _ = np.cumsum(
+TO_INDEX, AXES, FACING, SLAB, NOTCH_AT, LIMITS, RAMPS, WEIGHTS, CANNULA_WALL, SHELL_DEPTH, SECTION, _ = np.cumsum(
     [0, *PARTS.values()]
 )
 """Where each part of `Scene.numbers` begins."""
 
 LEAST_THIRD, MOST_THIRD = SLAB + 3, SLAB + 4
 """Bounds of the middle third."""
+
+ALONG, OUT, INSCRIBED, CIRCUMSCRIBED = range(SECTION, SECTION + 4)
+"""Of the cross-section, as shares of the diameter: its extent along the joint and out of it, and the diameters of the
+circles within and round it."""
 
 (
     NEURAL_LIMIT,
@@ -275,7 +284,7 @@ LEAST_THIRD, MOST_THIRD = SLAB + 3, SLAB + 4
 
 
 class Scene(NamedTuple):
-    """Everything a pose is held against, in four pieces: each costs time in every call.
+    """Everything a pose is held against, in five pieces: each costs time in every call.
 
     Attributes
     ----------
@@ -283,11 +292,14 @@ class Scene(NamedTuple):
         The distance fields as they lie in memory; `planner.trajectory.region.FIELDS` vary fastest.
     shape_zyx : tuple of int
         Of their grid.
-    numbers : (68,) array
+    numbers : (72,) array
         `PARTS`: rows of the (3, 4) matrix to the index of an LPS point; lateral (away from the midline), posterior and
         cranial of the pelvis in LPS; the mean normal of the joint's middle third, sacrum to ilium; the thirds' axis
         and the lower and upper bound of the middle third; the apex of the greater sciatic notch (NaN if unknown); the
-        limits; zero and one of the score's ramps; the weights of `TERMS`; instruments.
+        limits; zero and one of the score's ramps; the weights of `TERMS`; instruments; the cross-section.
+    turns : (33, 2) array
+        Outline of the cross-section along the joint and out of it, each as a share of half its extent there: see
+        `WHOLE` and those after it.
     rim : (n, 3) array
         Points of the mid-surface's outer edge.
     """
@@ -295,6 +307,7 @@ class Scene(NamedTuple):
     values: NDArray[np.float32]
     shape_zyx: tuple[int, int, int]
     numbers: Array
+    turns: Array
     rim: Array
 
     def part(self, name: str) -> Array:
@@ -336,9 +349,10 @@ def _frame(scene, pose):  # type: ignore[no-untyped-def]
 
 
 @njit(**PRIVATE)
-def _ring(scene, frame, t, radius, turns, sample):  # type: ignore[no-untyped-def]
+def _ring(scene, frame, t, half, which, sample):  # type: ignore[no-untyped-def]
     """Trilinear values of all fields at the points of a ring: the least of each, and the sum.
 
+    `half` is its extent along the joint and out of it; `which` is the first and last of its points in `Scene.turns`.
     A whole ring at once: to hand the scene on costs as much as a point.
     """
     depth, height, width = scene.shape_zyx
@@ -347,8 +361,8 @@ def _ring(scene, frame, t, radius, turns, sample):  # type: ignore[no-untyped-de
     least, total = sample[0], sample[1]
     least[:] = np.float32(math.inf)
     total[:] = np.float32(0)
-    for point in range(len(turns)):
-        p, q = radius * turns[point, 0], radius * turns[point, 1]
+    for point in range(which[0], which[1]):
+        p, q = half[0] * scene.turns[point, 0], half[1] * scene.turns[point, 1]
         a = frame[0, 0] + t * frame[1, 0] + p * frame[2, 0] + q * frame[3, 0]
         b = frame[0, 1] + t * frame[1, 1] + p * frame[2, 1] + q * frame[3, 1]
         c = frame[0, 2] + t * frame[1, 2] + p * frame[2, 2] + q * frame[3, 2]
@@ -369,6 +383,12 @@ def _ring(scene, frame, t, radius, turns, sample):  # type: ignore[no-untyped-de
             value = ga * below + fa * above
             least[f] = min(least[f], value)
             total[f] += value
+
+
+@njit(**PRIVATE)
+def _half(n, diameter, more):  # type: ignore[no-untyped-def]
+    """Half the extent of the cross-section along the joint and out of it, and `more` all round."""
+    return 0.5 * diameter * n[ALONG] + more, 0.5 * diameter * n[OUT] + more
 
 
 @njit(**PRIVATE)
@@ -396,11 +416,12 @@ def _axis(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
     """
     diameter, length = size
     stations = 2 * (math.ceil(length / STATION_MM) // 2) + 1
+    inside = 0.5 * diameter * scene.numbers[INSCRIBED]
     share, slope, square = 0.0, 0.0, 0.0
     for s in range(stations):
         t = length * (s / (stations - 1) - 0.5)
-        _ring(scene, frame, t, 0.0, MIDDLE, sample)
-        _include(m, sample, max(0.0, min(diameter / 2, length / 2 - abs(t))))
+        _ring(scene, frame, t, (0.0, 0.0), MIDDLE, sample)
+        _include(m, sample, max(0.0, min(inside, length / 2 - abs(t))))
         offset = 0.5 * (sample[0, SACRUM_FIELD] - sample[0, HIP_FIELD])
         share += sample[0, ARTICULAR_FIELD]
         slope += t * offset
@@ -415,14 +436,14 @@ def _axis(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
 def _body(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
     """Clearances and bites, on rings."""
     diameter, length = size
-    radius = diameter / 2
+    half, inner = _half(scene.numbers, diameter, 0.0), _half(scene.numbers, 0.5 * diameter, 0.0)
     stations = math.ceil(length / STATION_MM) + 1
     for s in range(stations):
         t = length * (s / (stations - 1) - 0.5)
-        _ring(scene, frame, t, radius, RING_TURNS, sample)
+        _ring(scene, frame, t, half, WHOLE, sample)
         _include(m, sample, 0.0)
         if s in (0, stations - 1):
-            _ring(scene, frame, t, 0.5 * radius, EVEN_TURNS, sample)
+            _ring(scene, frame, t, inner, EVEN, sample)
             _include(m, sample, 0.0)
 
 
@@ -430,14 +451,14 @@ def _body(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
 def _shell(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
     """Bone quality, on every second point of rings halfway through the shell."""
     diameter, length = size
-    beyond = diameter / 2 + 0.5 * scene.numbers[SHELL_DEPTH]
+    beyond = _half(scene.numbers, diameter, 0.5 * scene.numbers[SHELL_DEPTH])
     stations = math.ceil(length / STATION_MM) + 1
     total = 0.0
     for s in range(stations):
         t = length * (s / (stations - 1) - 0.5)
-        _ring(scene, frame, t, beyond, ODD_TURNS, sample)
+        _ring(scene, frame, t, beyond, ODD, sample)
         total += sample[1, HU_FIELD]
-    m[SHELL] = total / (stations * len(ODD_TURNS))
+    m[SHELL] = total / (stations * (RING // 2))
 
 
 @njit(**PRIVATE)
@@ -448,7 +469,7 @@ def _march(scene, frame, start, sign, sample):  # type: ignore[no-untyped-def]
     """
     before, deepest = 0.0, FAR_MM
     for step in range(MARCH_STEPS + 1):
-        _ring(scene, frame, start + sign * step * MARCH_MM, 0.0, MIDDLE, sample)
+        _ring(scene, frame, start + sign * step * MARCH_MM, (0.0, 0.0), MIDDLE, sample)
         depth = sample[0, DEPTH_FIELD]
         if depth < 0:
             if step == 0:
@@ -474,12 +495,12 @@ def _access(scene, frame, size, m, sample, effort):  # type: ignore[no-untyped-d
     if mouth == math.inf:
         m[ACCESS_BONE] = -FAR_MM
         return
-    radius = diameter / 2 + n[CANNULA_WALL]
+    half = _half(n, diameter, n[CANNULA_WALL])
     for s in range(CANNULA_STATIONS):
         if effort < THOROUGH and (m[ACCESS_BONE] + n[NIBBLE_LIMIT] < 0 or m[ACCESS_NEURAL] < n[NEURAL_LIMIT]):
             return
         t = -length / 2 - mouth - s * CANNULA_STATION_MM
-        _ring(scene, frame, t, radius, CANNULA_TURNS, sample)
+        _ring(scene, frame, t, half, TUBE, sample)
         m[ACCESS_BONE] = min(m[ACCESS_BONE], sample[0, SACRUM_FIELD], sample[0, HIP_FIELD])
         m[ACCESS_NEURAL] = min(m[ACCESS_NEURAL], sample[0, NEURAL_FIELD])
 
@@ -490,7 +511,7 @@ def _ahead(scene, frame, pose, size, m, sample):  # type: ignore[no-untyped-def]
     diameter, length = size
     along, _ = _across(scene, pose)
     leave, _ = _march(scene, frame, length / 2, 1.0, sample)
-    side, rim = diameter / 2 + RIM_SIDE_MM, scene.rim
+    side, rim = 0.5 * diameter * scene.numbers[ALONG] + RIM_SIDE_MM, scene.rim
     for k in range(rim.shape[0]):
         x, y, z = rim[k, 0] - pose[0], rim[k, 1] - pose[1], rim[k, 2] - pose[2]
         t = x * pose[3] + y * pose[4] + z * pose[5]
@@ -507,12 +528,13 @@ def _place(scene, pose, size, m):  # type: ignore[no-untyped-def]
     m[AXIAL] = math.degrees(math.atan2(_dot(n, AXES, i, j, k), -_dot(n, AXES + 3, i, j, k)))
     m[TILT] = math.degrees(math.asin(max(-1.0, min(1.0, _dot(n, AXES + 6, i, j, k)))))
     rise, height = _dot(n, SLAB, i, j, k), _dot(n, SLAB, pose[0], pose[1], pose[2])
+    radius = 0.5 * diameter * n[CIRCUMSCRIBED]
     m[HEIGHT] = height
-    m[LOWEST] = height - abs(rise) * length / 2 - diameter / 2 * math.sqrt(max(0.0, 1 - rise * rise))
+    m[LOWEST] = height - abs(rise) * length / 2 - radius * math.sqrt(max(0.0, 1 - rise * rise))
     x, y, z = n[NOTCH_AT] - pose[0], n[NOTCH_AT + 1] - pose[1], n[NOTCH_AT + 2] - pose[2]
     t = x * i + y * j + z * k
     across = math.sqrt(max(0.0, x * x + y * y + z * z - t * t))
-    m[NOTCH] = math.hypot(max(0.0, abs(t) - length / 2), max(0.0, across - diameter / 2))
+    m[NOTCH] = math.hypot(max(0.0, abs(t) - length / 2), max(0.0, across - radius))
     if math.isnan(n[NOTCH_AT]):
         m[NOTCH] = math.inf
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,17 @@ class Clearance:
         Lower bound that holds between samples and for the voxel's size; never above `mm`.
     at_lps : (3,) float64 array
         The witness point: where it is smallest.
+    centre_mm : float
+        Distance to the witness point.
+    terms : mapping of str to float
+        What `proven_mm` takes off `centre_mm`: ``voxel_mm``, ``segmentation_margin_mm``, ``sampling_mm``.
     """
 
     mm: float
     proven_mm: float
     at_lps: NDArray[np.float64]
+    centre_mm: float = float("nan")
+    terms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

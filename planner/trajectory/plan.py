@@ -101,7 +101,7 @@ def plan_side(
     ValueError
         If the inputs lie on different grids.
     """
-    sizes = implant.cylinders()
+    sizes = implant.sizes()
     if not (volume.grid.same_as(bones.labels.grid) and volume.grid.same_as(keepouts.mask.grid)):
         raise ValueError("volume, bones and keep-outs lie on different grids")
     reason = _cannot_plan(joint)

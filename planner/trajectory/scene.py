@@ -12,16 +12,27 @@ from scipy.sparse.csgraph import connected_components
 from planner.joint.model import Joint, Third
 from planner.segmentation.model import Bones
 from planner.trajectory.config import Constraints, Score, TrajectoryConfig
-from planner.trajectory.kernel import LIMITS, PARTS, RAMPS, TERMS, Scene
+from planner.trajectory.kernel import LEAST_THIRD, LIMITS, MOST_THIRD, PARTS, RAMPS, TERMS, Scene
 from planner.trajectory.region import Region
+from planner.trajectory.section import ROUND, Section
 
-__all__ = ["joint_normals", "make_scene", "outer_edge", "with_guard"]
+__all__ = ["joint_normals", "make_scene", "outer_edge", "with_guard", "with_slab"]
 
 Points = NDArray[np.float64]
 
 
-def make_scene(region: Region, bones: Bones, joint: Joint, config: TrajectoryConfig) -> Scene:
-    """Gather what a pose is held against, with the exact limits (no guard)."""
+def make_scene(
+    region: Region,
+    bones: Bones,
+    joint: Joint,
+    config: TrajectoryConfig,
+    section: Section = ROUND,
+    notch_lps: Points | None = None,
+) -> Scene:
+    """Gather what a pose is held against, with the exact limits (no guard).
+
+    The sciatic notch is where it was seen, or else where the fitted shape has it.
+    """
     frame, thirds = bones.frame, joint.thirds
     normals = joint_normals(joint)[joint.third == Third.MIDDLE].sum(axis=0)
     parts = {
@@ -29,21 +40,29 @@ def make_scene(region: Region, bones: Bones, joint: Joint, config: TrajectoryCon
         "axes": np.concatenate([joint.side.lateral_x * frame.left_lps, frame.posterior_lps, frame.cranial_lps]),
         "facing": normals / np.linalg.norm(normals),
         "slab": np.array([*thirds.axis_lps, *thirds.bounds_mm[1:3]]),
-        "notch": _notch(bones, joint),
+        "notch": _notch(bones, joint) if notch_lps is None else notch_lps,
         "limits": _limits(config.constraints, config.score, guard_mm=0.0),
         "ramps": _ramps(config.score),
         "weights": _in_order(config.score.weights),
         "cannula_wall_mm": np.array([config.instruments.cannula_wall_mm]),
         "shell_mm": np.array([config.instruments.shell_mm]),
+        "section": section.numbers,
     }
     numbers = np.concatenate([parts[name] for name in PARTS])
-    return Scene(region.fields.reshape(-1), region.grid.shape_zyx, numbers, outer_edge(joint))
+    return Scene(region.fields.reshape(-1), region.grid.shape_zyx, numbers, section.turns, outer_edge(joint))
 
 
 def with_guard(scene: Scene, config: TrajectoryConfig, guard_mm: float) -> Scene:
     """Copy the scene with a guard held back from the distances that are sampled."""
     numbers = scene.numbers.copy()
     numbers[LIMITS:RAMPS] = _limits(config.constraints, config.score, guard_mm)
+    return scene._replace(numbers=numbers)
+
+
+def with_slab(scene: Scene, bounds_mm: tuple[float, float]) -> Scene:
+    """Copy the scene with another third as the target."""
+    numbers = scene.numbers.copy()
+    numbers[LEAST_THIRD : MOST_THIRD + 1] = bounds_mm
     return scene._replace(numbers=numbers)
 
 

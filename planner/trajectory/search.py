@@ -130,9 +130,7 @@ def _thin(points: Array, scene: Scene, step_mm: float) -> NDArray[np.intp]:
 
 
 def _directions(normals: Array, axes: Array, turns: Array) -> Array:
-    """Lay out unit directions to anterior, ``(n, k, 3)``: turned from the axial plane in the tangent planes, then out
-    of them.
-    """
+    """Lay out ``(n, k, 3)`` unit directions to anterior: turned from the axial plane in the joint, then out of it."""
     posterior, cranial = axes[1], axes[2]
     level = np.cross(normals, cranial)
     level *= -np.sign(level @ posterior)[:, None] / np.linalg.norm(level, axis=1, keepdims=True)

@@ -42,7 +42,7 @@ def test_every_shipped_entry_has_a_source_and_none_claims_to_be_verified() -> No
 
 
 def test_the_default_dowel_has_nine_sizes_in_order() -> None:
-    sizes = load_catalogue().plannable("generic-dowel").cylinders()
+    sizes = load_catalogue().plannable("generic-dowel").sizes()
     assert sizes == tuple((d, length) for d in (8.0, 10.0, 12.0) for length in (15.0, 20.0, 25.0))
 
 
@@ -55,7 +55,7 @@ def test_linq_has_no_sizes_and_is_refused_with_the_way_to_add_them() -> None:
 
 @pytest.mark.parametrize("name", ["CATAMARAN", "IFUSE", "SIMMETRY"])
 def test_other_approaches_and_shapes_are_refused_plainly(name: str) -> None:
-    with pytest.raises(ImplantError, match="only a single posterior cylinder"):
+    with pytest.raises(ImplantError, match="only a single posterior implant"):
         load_catalogue().plannable(name)
 
 
@@ -67,7 +67,7 @@ def test_an_unknown_implant_is_refused_with_those_known() -> None:
 def test_a_user_file_replaces_an_entry_in_its_place(tmp_path: Path) -> None:
     catalogue = load_catalogue(write(tmp_path, ENTRY))
     assert [implant.id for implant in catalogue.implants] == [implant.id for implant in load_catalogue().implants]
-    assert catalogue.plannable("LINQ").cylinders() == ((9.0, 18.0), (9.0, 22.0))
+    assert catalogue.plannable("LINQ").sizes() == ((9.0, 18.0), (9.0, 22.0))
 
 
 def test_a_user_file_adds_an_entry(tmp_path: Path) -> None:
@@ -105,8 +105,8 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_sizes_given_as_a_range_are_no_sizes_to_plan_with() -> None:
     dowel = load_catalogue().plannable("GENERIC-DOWEL")
-    with pytest.raises(ImplantError, match="only a single posterior cylinder with listed sizes"):
-        dowel.model_copy(update={"lengths_are_range": True}).cylinders()
+    with pytest.raises(ImplantError, match="only a single posterior implant with listed sizes"):
+        dowel.model_copy(update={"lengths_are_range": True}).sizes()
 
 
 def test_entries_cannot_be_changed() -> None:

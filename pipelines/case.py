@@ -202,15 +202,14 @@ def _measure(volume: Volume, place: Place, pose: PelvisPose, settings: CaseSetti
     config = settings.config
     with log.stage("segment bones"):
         bones, segmentation = _label_bones(volume, place, pose, settings)
-    with log.stage("measure joints"), ThreadPoolExecutor(len(BOTH_SIDES)) as pool:
-        measured = pool.map(lambda side: extract_joint(volume, bones, side, config.joint), bones.planned_sides)
-        found = dict(zip(bones.planned_sides, measured, strict=True))
-    with log.stage("find keep-outs"):
-        keepouts = find_keepouts(volume, bones, config.keepout)
-    joints = {side: joint for side, joint in found.items() if len(joint.faces)}
+    with log.stage("measure joints and keep-outs"), ThreadPoolExecutor(len(BOTH_SIDES)) as pool:
+        joints = [pool.submit(extract_joint, volume, bones, side, config.joint) for side in bones.planned_sides]
+        keepouts = pool.submit(find_keepouts, volume, bones, config.keepout).result()
+        found = {side: joint.result() for side, joint in zip(bones.planned_sides, joints, strict=True)}
+    shown = {side: joint for side, joint in found.items() if len(joint.faces)}
     bearings = find_bearings(volume, bones)
     s1_hu = s1_trabecular_hu(volume, bones.labels, bearings.endplate)
-    return Anatomy(volume, bones, bearings, s1_hu, segmentation, joints, keepouts)
+    return Anatomy(volume, bones, bearings, s1_hu, segmentation, shown, keepouts)
 
 
 def _label_bones(

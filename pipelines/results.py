@@ -12,11 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipelines.case import Case
+from pipelines.side_by_side import run_side_by_side
 from pipelines.stages import peak_rss_mb
 from planner import NOTICE, __version__
 from planner.backends.gpu import find_card
 from planner.errors import ConfigError
-from planner.figures import FigureCase, draw_figures
+from planner.figures import FigureCase, figure_jobs
 from planner.images import write_placed_labels
 from planner.joint import write_joint_ply
 
@@ -80,7 +81,7 @@ def _draw(case: Case, folder: Path) -> list[Path]:
         keepouts=anatomy.keepouts,
         plans=case.plans,
     )
-    return draw_figures(figure_case, folder / "figures")
+    return run_side_by_side(figure_jobs(figure_case, folder / "figures"))
 
 
 def _manifest(case: Case) -> dict[str, object]:

@@ -8,6 +8,7 @@ so that both sides' distances are measured at once.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ __all__ = ["distance_within"]
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 PRIVATE = {**OPTIONS, "no_cpython_wrapper": True}
 """What only compiled functions call needs no wrapper, which would take as long to compile as the function."""
+
+THREADS, THREADED_VOXELS = 2, 2_000_000
+"""Threads, from this many voxels on; each voxel is the same for any number."""
 
 Mask = NDArray[np.bool_]
 Field = NDArray[np.float32]
@@ -36,29 +40,43 @@ def distance_within(mask: Mask, spacing_zyx_mm: NDArray[np.float64], reach_mm: f
     reach_mm : float
         No distance is worked out beyond.
     """
-    z_mm, y_mm, x_mm = (float(step) for step in spacing_zyx_mm)
-    squared = _squared(np.ascontiguousarray(mask), z_mm, y_mm, x_mm, reach_mm)
-    distance: Field = np.sqrt(squared, out=squared)
+    steps_mm = tuple(float(step) for step in spacing_zyx_mm)
+    mask = np.ascontiguousarray(mask)
+    distance = np.empty(mask.shape, np.float32)
+    jobs = THREADS if mask.size >= THREADED_VOXELS else 1
+    for part_of, length in ((_planes, mask.shape[0]), (_columns, mask.shape[1])):
+        parts = [(k * length // jobs, (k + 1) * length // jobs) for k in range(jobs)]
+        if jobs == 1:
+            part_of(mask, steps_mm, reach_mm, distance, *parts[0])
+            continue
+        with ThreadPoolExecutor(jobs) as pool:
+            for job in [pool.submit(part_of, mask, steps_mm, reach_mm, distance, *part) for part in parts]:
+                job.result()
     return distance
 
 
 @njit(cache=True, **OPTIONS)
-def _squared(mask, z_mm, y_mm, x_mm, reach_mm):  # type: ignore[no-untyped-def]
-    depth, height, width = mask.shape
-    along, across = np.empty((height, width), np.float32), np.empty((depth, height, width), np.float32)
-    for z in range(depth):
-        _rows(mask[z], x_mm, reach_mm, along)
-        _envelope(along, y_mm, reach_mm, across[z])
+def _planes(mask, steps_mm, reach_mm, out, first, last):  # type: ignore[no-untyped-def]
+    """Squared distance within each plane of voxels from first to last."""
+    along = np.empty(mask.shape[1:], np.float32)
+    for z in range(first, last):
+        _rows(mask[z], steps_mm[2], reach_mm, along)
+        _envelope(along, steps_mm[1], reach_mm, out[z])
+
+
+@njit(cache=True, **OPTIONS)
+def _columns(mask, steps_mm, reach_mm, across, first, last):  # type: ignore[no-untyped-def]
+    """Distance, in place of the squared one within planes, for the rows of every plane from first to last."""
+    depth, _, width = mask.shape
     before, after = np.empty((depth, width), np.float32), np.empty((depth, width), np.float32)
-    for y in range(height):  # copied to and fro: rows that lie together are worth it
+    for y in range(first, last):  # copied to and fro: rows that lie together are worth it
         for z in range(depth):
             for x in range(width):
                 before[z, x] = across[z, y, x]
-        _envelope(before, z_mm, reach_mm, after)
+        _envelope(before, steps_mm[0], reach_mm, after)
         for z in range(depth):
             for x in range(width):
-                across[z, y, x] = after[z, x]
-    return across
+                across[z, y, x] = np.sqrt(after[z, x])
 
 
 @njit(**PRIVATE)

@@ -1,6 +1,6 @@
 """Figures of one case: what a surgeon looks at first. Research use only. Not for clinical use."""
 
-from planner.figures.draw import draw_figures
+from planner.figures.draw import draw_figures, figure_jobs
 from planner.figures.model import FigureCase
 
-__all__ = ["FigureCase", "draw_figures"]
+__all__ = ["FigureCase", "draw_figures", "figure_jobs"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from planner.figures.cover import draw_cover
@@ -10,11 +12,16 @@ from planner.figures.model import FigureCase
 from planner.figures.sections import draw_along, draw_axial, draw_down, draw_overview
 from planner.labels import Side
 
-__all__ = ["draw_figures"]
+__all__ = ["draw_figures", "figure_jobs"]
 
 
 def draw_figures(case: FigureCase, folder: Path) -> list[Path]:
-    """Draw every figure of a case as PNG.
+    """Draw every figure of a case as PNG, one after another; see `figure_jobs`."""
+    return [draw() for draw in figure_jobs(case, folder)]
+
+
+def figure_jobs(case: FigureCase, folder: Path) -> list[Callable[[], Path]]:
+    """Figures of a case, each to be drawn by a call, in any order and process.
 
     Both sides get axial slices and, where the joint was found, a map of its gap; sides with a candidate also get
     sections along and down the implant. A side without a plan shows the anatomy and the reason.
@@ -28,18 +35,19 @@ def draw_figures(case: FigureCase, folder: Path) -> list[Path]:
 
     Returns
     -------
-    list of Path
-        Cover first, then the overview, then the left and the right side. Same case, same bytes.
+    list of callable
+        Each gives the path of its PNG. Cover first, then the overview, then the left and the right side. Same case,
+        same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = [draw_cover(case, folder), draw_overview(case, folder)]
+    jobs: list[Callable[[], Path]] = [partial(draw_cover, case, folder), partial(draw_overview, case, folder)]
     implants = case.implants()
     for side in Side:
-        pictures.append(draw_axial(case, side, folder))
+        jobs.append(partial(draw_axial, case, side, folder))
         if side in implants:
-            pictures.append(draw_along(case, side, implants[side], folder))
-            pictures.append(draw_down(case, side, implants[side], folder))
+            jobs.append(partial(draw_along, case, side, implants[side], folder))
+            jobs.append(partial(draw_down, case, side, implants[side], folder))
         joint = case.joints.get(side)
         if joint is not None and len(joint.faces):
-            pictures.append(draw_gap_map(case, side, joint, folder))
-    return pictures
+            jobs.append(partial(draw_gap_map, case, side, joint, folder))
+    return jobs

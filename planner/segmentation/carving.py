@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -45,9 +47,13 @@ def carve(
     """
     deep, shallow = labels.copy(), labels.copy()
     spacing = grid.spacing_zyx_mm
-    _carve(hu, deep, spacing, np.array([config.soft_hu, config.cortex_hu, config.deep_mm]), 2)
     lowest = 1 if spacing.max() <= config.carve_mm else 2
-    _carve(hu, shallow, spacing, np.array([config.soft_hu, np.inf, config.carve_mm]), lowest)
+    ways = (
+        (deep, np.array([config.soft_hu, config.cortex_hu, config.deep_mm]), 2),
+        (shallow, np.array([config.soft_hu, np.inf, config.carve_mm]), lowest),
+    )
+    with ThreadPoolExecutor(len(ways)) as pool:  # the kernel holds no lock
+        list(pool.map(lambda way: _carve(hu, way[0], spacing, *way[1:]), ways))
     for bone in (Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP):
         inside = labels == bone
         if _is_porotic(hu[inside], config):
@@ -120,7 +126,7 @@ def _ways_in(hu, labels, limits, lowest):  # type: ignore[no-untyped-def]
     return ways
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _carve(hu, labels, spacing, limits, lowest):  # type: ignore[no-untyped-def]
     nz, ny, nx = hu.shape
     ways = _ways_in(hu, labels, limits, lowest)

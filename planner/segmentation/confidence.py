@@ -8,6 +8,7 @@ coefficients that are not negative (worse evidence never foretells less error), 
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import erf, exp, log, sqrt
@@ -129,18 +130,26 @@ def gather_evidence(
     volume: Volume, labels: LabelMap, fit: ShapeFit, model: ShapeModel
 ) -> dict[tuple[str, Side], Evidence]:
     """Evidence of each face ``(bone, side)`` of the joints that are in the scan."""
-    faces: dict[tuple[str, Side], Evidence] = {}
     noise_hu = image_noise(volume.hu)
-    for side in Side:
-        box = joint_box(volume, fit, model, side)
-        if box is None:
-            continue
-        crop, values = volume.crop(box), labels.values[box]
-        away = {label: signed_distance(values == label, crop) for label in (Label.SACRUM, side.hip)}
-        for label, facing in ((Label.SACRUM, side.hip), (side.hip, Label.SACRUM)):
-            found = measure_face(crop, away[label], away[facing], fit, BONE_NAMES[label - 1])
-            if found is not None:
-                faces[BONE_NAMES[label - 1], side] = with_noise(found, noise_hu)
+    with ThreadPoolExecutor(len(Side)) as pool:  # distance maps hold no lock
+        sides = pool.map(lambda side: _side_evidence(volume, labels, fit, model, side), Side)
+        return {face: with_noise(found, noise_hu) for faces in sides for face, found in faces.items()}
+
+
+def _side_evidence(
+    volume: Volume, labels: LabelMap, fit: ShapeFit, model: ShapeModel, side: Side
+) -> dict[tuple[str, Side], Evidence]:
+    """Evidence of both faces of one joint, their noise still in HU."""
+    faces: dict[tuple[str, Side], Evidence] = {}
+    box = joint_box(volume, fit, model, side)
+    if box is None:
+        return faces
+    crop, values = volume.crop(box), labels.values[box]
+    away = {label: signed_distance(values == label, crop) for label in (Label.SACRUM, side.hip)}
+    for label, facing in ((Label.SACRUM, side.hip), (side.hip, Label.SACRUM)):
+        found = measure_face(crop, away[label], away[facing], fit, BONE_NAMES[label - 1])
+        if found is not None:
+            faces[BONE_NAMES[label - 1], side] = found
     return faces
 
 

@@ -6,11 +6,12 @@ over the surface by a membrane that grows softer: ``min_d sum w |d - t|^2 + stif
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy import sparse
 
 from planner.segmentation.model import BONE_NAMES
 from planner.segmentation.profiles import EdgeSearch, find_edges, find_gap_edges
@@ -38,8 +39,12 @@ SWEEPS = 40
 FINE_STEP, FINE_STEP_MM = 0.5, (0.35, 0.5)
 """Step of the edge search in voxels, and its bounds in mm: finer ones see the steps of the interpolation [P]."""
 
+THREADS = 2
+"""Bones drawn at once."""
+
 Floats = NDArray[np.float64]
 Faces = NDArray[np.int32]
+Neighbours = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +78,20 @@ def subdivide(faces: Faces, count: int) -> tuple[Faces, NDArray[np.int32]]:
 
 
 def draw_surfaces(volume: Volume, fitted: dict[str, Floats], model: ShapeModel) -> Surfaces:
-    """Move the fitted surfaces onto the edges of the image."""
-    vertices, faces, strength = {}, {}, {}
-    for name in BONE_NAMES:
-        start = fitted[name]
-        faces[name], parents = subdivide(model.faces_of(name), len(start))
-        gap, free = marks(model, name, parents)
-        points = np.vstack([start, start[parents].mean(axis=1)])
-        vertices[name], strength[name] = draw_one(volume, points, faces[name], gap, free)
+    """Move the fitted surfaces onto the edges of the image; bones do not know of each other."""
+    with ThreadPoolExecutor(THREADS) as pool:  # kernels hold no lock
+        drawn = list(pool.map(lambda name: draw_bone(volume, fitted[name], model, name), BONE_NAMES))
+    vertices, faces, strength = (dict(zip(BONE_NAMES, part, strict=True)) for part in zip(*drawn, strict=True))
     return Surfaces(vertices, faces, strength)
+
+
+def draw_bone(volume: Volume, start: Floats, model: ShapeModel, name: str) -> tuple[Floats, Faces, Floats]:
+    """Vertices, faces and edge strength of one bone."""
+    faces, parents = subdivide(model.faces_of(name), len(start))
+    gap, free = marks(model, name, parents)
+    points = np.vstack([start, start[parents].mean(axis=1)])
+    vertices, strength = draw_one(volume, points, faces, gap, free)
+    return vertices, faces, strength
 
 
 def marks(model: ShapeModel, name: str, parents: NDArray[np.int32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -115,20 +125,34 @@ def draw_one(
     return points, strength
 
 
-def adjacency(faces: Faces, count: int) -> sparse.csr_array:
-    """Row-normalised neighbour matrix of a surface."""
+def adjacency(faces: Faces, count: int) -> Neighbours:
+    """Neighbours of each vertex of a surface, and where each vertex's begin."""
     edges = np.vstack([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     both = np.vstack([edges, edges[:, ::-1]]).astype(np.int64)
     rows, columns = np.divmod(np.unique(both[:, 0] * count + both[:, 1]), count)
-    degree = np.bincount(rows, minlength=count)
-    return sparse.csr_array((1.0 / degree[rows], (rows, columns)), shape=(count, count))
+    first = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=count))])
+    return columns.astype(np.int32), first.astype(np.int32)
 
 
-def membrane(neighbours: sparse.csr_array, wanted: Floats, weight: Floats, stiffness: float) -> Floats:
+def membrane(neighbours: Neighbours, wanted: Floats, weight: Floats, stiffness: float) -> Floats:
     """Find moves that follow the wanted ones where these have weight, and their neighbours elsewhere (Jacobi)."""
     pull = weight[:, None] * wanted
-    scale = 1.0 / (weight[:, None] + stiffness)
-    moves = pull * scale
+    scale = 1.0 / (weight + stiffness)
+    moves, other = pull * scale[:, None], np.empty_like(pull)
     for _ in range(SWEEPS):
-        moves = (pull + stiffness * (neighbours @ moves)) * scale
+        _sweep(neighbours, pull, scale, stiffness, moves, other)
+        moves, other = other, moves
     return moves
+
+
+@njit(cache=True, nogil=True)
+def _sweep(neighbours, pull, scale, stiffness, moves, out):  # type: ignore[no-untyped-def]
+    columns, first = neighbours
+    for v in range(len(scale)):
+        begin, end = first[v], first[v + 1]
+        share = 1.0 / (end - begin) if end > begin else 0.0
+        for axis in range(3):
+            mean = 0.0
+            for k in range(begin, end):
+                mean += moves[columns[k], axis] * share
+            out[v, axis] = (pull[v, axis] + stiffness * mean) * scale[v]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,9 @@ TOP_MM = DISC_MM + 2.5 * BODY_MM
 
 ENDPLATE_NORMAL = np.array([0.0, -0.59, 0.81])
 """Normal of the S1 endplate in the pelvic frame: sacral slope 36 degrees in the mean of the shape model."""
+
+ENDPLATE_FORWARD = np.cross(ENDPLATE_NORMAL, [1.0, 0.0, 0.0])
+"""Along that endplate, in the midline."""
 
 SEED_HU = 110.0
 """Voxels of a seed are brighter than this: bone, not disc or muscle [P]."""
@@ -124,14 +128,24 @@ def lumbar_box(grid: Grid, frame: PelvicFrame, endplate_lps: Floats) -> Box | No
         return None
 
 
+def seed_box(grid: Grid, frame: PelvicFrame, endplate_lps: Floats) -> Box | None:
+    """Box round the seed of L5 alone, or nothing if it lies outside the scan."""
+    reach_mm = product((DISC_MM, TOP_MM), (-BODY_MM, BODY_MM), (-1.5 * BODY_MM, 1.5 * BODY_MM))
+    corners = np.array(list(reach_mm)) @ np.array([ENDPLATE_NORMAL, ENDPLATE_FORWARD, [1.0, 0.0, 0.0]])
+    try:
+        return grid.box_around(frame.to_lps(frame.to_pelvic(endplate_lps) + corners), 1.0)
+    except ValueError:
+        return None
+
+
 def lumbar_seed(volume: Volume, labels: NDArray[np.uint8], frame: PelvicFrame, endplate_lps: Floats) -> None:
     """Label bright voxels in the place of L5's body, above the S1 endplate, where nothing else is."""
-    box = lumbar_box(volume.grid, frame, endplate_lps)
+    box = seed_box(volume.grid, frame, endplate_lps)
     if box is None:
         return
     place = pelvic_places(volume.grid.crop(box), frame) - frame.to_pelvic(endplate_lps).astype(np.float32)
     height = place @ ENDPLATE_NORMAL.astype(np.float32)
-    across = place @ np.cross(ENDPLATE_NORMAL, [1.0, 0.0, 0.0]).astype(np.float32)
+    across = place @ ENDPLATE_FORWARD.astype(np.float32)
     body = (height > DISC_MM) & (height < TOP_MM) & (np.abs(across) < BODY_MM) & (np.abs(place[..., 0]) < 1.5 * BODY_MM)
     part = labels[box]
     part[body & (part == 0) & (volume.hu[box] > SEED_HU)] = Label.LUMBAR

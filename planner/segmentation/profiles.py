@@ -154,7 +154,7 @@ def find_gap_edges(
     return place * search.step_mm, strength
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _gap_edges(profiles, half, beyond, least, enough, gas):  # type: ignore[no-untyped-def]
     n = profiles.shape[0]
     place, strength = np.zeros(n), np.zeros(n)
@@ -182,7 +182,7 @@ def _gap_edges(profiles, half, beyond, least, enough, gas):  # type: ignore[no-u
     return place, strength
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _edges(profiles, half, least, enough, gas):  # type: ignore[no-untyped-def]
     n = profiles.shape[0]
     place, strength = np.zeros(n), np.zeros(n)

@@ -14,7 +14,7 @@ from planner.segmentation.confidence import GOOD_MM, foretell, gather_evidence, 
 from planner.segmentation.config import SegmentationConfig
 from planner.segmentation.model import BONE_NAMES, Bones, PelvicFrame, ShapeFit
 from planner.segmentation.shape_model import ShapeModel, vertex_normals
-from planner.segmentation.shapes import centres_of
+from planner.segmentation.shapes import boxes_of, centres_of
 from planner.volume import LabelMap, Volume
 
 __all__ = ["judge_bones"]
@@ -48,11 +48,11 @@ def judge_bones(volume: Volume, bones: Bones, model: ShapeModel, config: Segment
     bones = weighed(volume, bones, model)
     findings += [*truncation(bones, model), *metal(volume, config), *laterality(bones), *position(bones.frame)]
     findings += [*small(bones.fit), *doubts(bones, config)]
-    present = set(np.unique(bones.labels.values).tolist())
+    present = boxes_of(bones.labels.values).keys()
     sides = tuple(
         side
         for side in Side
-        if {Label.SACRUM, side.hip} <= present and joint_share(bones, model, side) >= PLANNED_SHARE
+        if present >= {Label.SACRUM, side.hip} and joint_share(bones, model, side) >= PLANNED_SHARE
     )
     return replace(bones, findings=tuple(findings), planned_sides=sides)
 

@@ -73,6 +73,8 @@ def sacral_tail(
 ) -> NDArray[np.bool_]:
     """Voxels of S4 to the coccyx: bright, in the corridor below the model's end, and connected to the sacrum; solid.
 
+    Looks at all it is given: cut to `tail_box` first.
+
     Parameters
     ----------
     volume : Volume
@@ -87,16 +89,11 @@ def sacral_tail(
         Middle of the caudal end of the shape model's sacrum.
     """
     grid = volume.grid
-    tail = np.zeros(grid.shape_zyx, bool)
-    start = frame.to_pelvic(cut_lps)
-    box = tail_box(grid, frame, cut_lps)
-    if box is None:
-        return tail
-    sacrum = labels[box] == Label.SACRUM
-    corridor = in_corridor(grid.crop(box), frame, start) & (sacrum | open_place(labels[box], shut[box], grid))
-    smooth = ndimage.gaussian_filter(volume.hu[box].astype(np.float32), SMOOTH_MM / grid.spacing_zyx_mm)
+    sacrum = labels == Label.SACRUM
+    corridor = in_corridor(grid, frame, frame.to_pelvic(cut_lps)) & (sacrum | open_place(labels, shut, grid))
     if not (sacrum & corridor).any():
-        return tail
+        return np.zeros(grid.shape_zyx, bool)
+    smooth = ndimage.gaussian_filter(volume.hu.astype(np.float32), SMOOTH_MM / grid.spacing_zyx_mm)
     dilution = min(1.0, DILUTED_MM / float(np.mean(grid.spacing_zyx_mm)))
     floor_hu = float(np.clip(TAIL_SHARE * np.median(smooth[sacrum]), TAIL_HU[0] * dilution, TAIL_HU[1]))
     floor_hu = max(floor_hu, muscle_top(smooth[corridor & ~sacrum]))
@@ -106,7 +103,7 @@ def sacral_tail(
     mine[parts[sacrum & corridor]] = True
     bright = mine[parts]
     marrow = fill_marrow(bright, grid) & corridor & (smooth > MARROW_HU) & ~bright
-    tail[box] = bright | (marrow & ~soft_ways((smooth <= floor_hu) & ~bright, ~marrow, grid))
+    tail: NDArray[np.bool_] = bright | (marrow & ~soft_ways((smooth <= floor_hu) & ~bright, ~marrow, grid))
     return tail
 
 

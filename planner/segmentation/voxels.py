@@ -117,8 +117,11 @@ def label_box(volume: Volume, surfaces: Surfaces, places: Places, config: Segmen
     pelvis = np.where((grown <= Label.RIGHT_HIP) & reach, grown, 0)
     others = solid(np.where(grown > Label.RIGHT_HIP, grown, 0).astype(np.uint8), volume.grid)
     result = np.where(pelvis > 0, pelvis, others).astype(np.uint8)
-    shut = joints | (outside > config.far_mm) & above_cut(volume.grid, places)
-    tail = sacral_tail(volume, result, shut, places.frame, places.cut_lps)
+    tail = np.zeros(result.shape, bool)
+    box = tail_box(volume.grid, places.frame, places.cut_lps)
+    if box is not None:
+        shut = joints[box] | (outside[box] > config.far_mm) & above_cut(volume.grid.crop(box), places)
+        tail[box] = sacral_tail(volume.crop(box), result[box], shut, places.frame, places.cut_lps)
     result[tail] = Label.SACRUM
     return tidy(settle_border(volume.hu, result, (outside == 0) | tail, joints, volume.grid, config))
 

@@ -80,6 +80,7 @@ def _joint(measured: Measured, articular: NDArray[np.bool_], side: Side, frame: 
         gap_median_mm=_percentile(gap[articular], 50.0),
         gap_p95_mm=_percentile(gap[articular], 95.0),
         truncated=truncated,
+        posterior_lps=frame.posterior_lps,
     )
 
 

@@ -127,7 +127,7 @@ def _mean_plane(joint: Joint, sheet: Sheet) -> tuple[Numbers, Numbers]:
     cranial = joint.thirds.axis_lps - (joint.thirds.axis_lps @ normal) * normal
     cranial /= np.linalg.norm(cranial)
     posterior = np.cross(normal, cranial)
-    posterior *= np.sign(posterior[1]) or 1.0
+    posterior *= np.sign(posterior @ joint.posterior_lps) or 1.0
     return joint.vertices_lps[joint.zone == Zone.ARTICULAR].mean(axis=0), np.stack([posterior, cranial], axis=1)
 
 

@@ -104,7 +104,7 @@ def dorsal_mouth_at(joint: Joint, place_lps: ArrayLike) -> Points | None:
 def _extreme(joint: Joint, chosen: NDArray[np.bool_], *, dorsal: bool) -> Points:
     points = joint.vertices_lps[chosen]
     cranial = joint.thirds.axis_lps
-    posterior = np.array([0.0, 1.0, 0.0]) - cranial[1] * cranial
+    posterior = joint.posterior_lps - (joint.posterior_lps @ cranial) * cranial
     height, depth = points @ cranial, points @ posterior * (1.0 if dorsal else -1.0)
     slab = np.floor(height / SLAB_MM).astype(np.int64)
     order = np.lexsort((depth, slab))  # the last of each slab is its extreme

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -84,6 +84,8 @@ class Joint:
         The scan cuts the joint off.
     findings : tuple of Finding
         ``joint-truncated``, ``widening``, ``ankylosis`` and others.
+    posterior_lps : (3,) float64 array
+        Unit vector to the patient's posterior: not LPS y where the scanner was told a wrong position.
     """
 
     side: Side
@@ -98,3 +100,4 @@ class Joint:
     gap_p95_mm: float
     truncated: bool
     findings: tuple[Finding, ...] = ()
+    posterior_lps: NDArray[np.float64] = field(default_factory=lambda: np.array([0.0, 1.0, 0.0]))

@@ -53,11 +53,12 @@ def flat_joint(side=Side.LEFT, rotation=UPRIGHT, step_mm=1.0, gap_mm=2.0, trunca
         gap_median_mm=gap_mm,
         gap_p95_mm=gap_mm,
         truncated=truncated,
+        posterior_lps=rotation.apply([0.0, 1.0, 0.0]),
     )
 
 
 @pytest.mark.parametrize("side", Side)
-@pytest.mark.parametrize("turn_deg", [(0, 0, 0), (10, -15, 25)])
+@pytest.mark.parametrize("turn_deg", [(0, 0, 0), (10, -15, 25), (20, 0, 180)])
 def test_limbs_of_an_l_have_its_size(side, turn_deg):
     limbs = fit_limbs(flat_joint(side, Rotation.from_euler("xyz", turn_deg, degrees=True)))
     assert limbs.superior_mm == pytest.approx(SUPERIOR_MM, abs=3)

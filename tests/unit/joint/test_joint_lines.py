@@ -69,6 +69,12 @@ def test_margins_of_a_square_are_its_ventral_and_dorsal_edges():
     assert ventral[0, 2] > ventral[-1, 2]
 
 
+def test_margins_follow_the_patient_and_not_the_table():
+    prone = replace(square(), posterior_lps=np.array([0.0, -1.0, 0.0]))
+    np.testing.assert_allclose(anterior_margin_lps(prone)[:, 1], 10.0)
+    np.testing.assert_allclose(dorsal_mouth_lps(prone)[:, 1], 0.0)
+
+
 def test_margin_of_plates_is_their_front_edge(make_plates):
     volume, bones = make_plates(2.0, 0.0)
     margin = anterior_margin_lps(extract_joint(volume, bones, Side.LEFT, LABELS_ONLY))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
@@ -141,8 +140,9 @@ def _patches(index: NDArray[np.int64], chosen: Mask) -> list[NDArray[np.int64]]:
     low = index[numbers].min(axis=0)
     small = np.zeros(index[numbers].max(axis=0) - low + 1, bool)
     small[tuple((index[numbers] - low).T)] = True
-    part = cc3d.connected_components(small, connectivity=26)[tuple((index[numbers] - low).T)]
-    return [numbers[part == k] for k in range(1, int(part.max()) + 1)]
+    parts, count = ndi.label(small, np.ones((3, 3, 3), bool))
+    part = parts[tuple((index[numbers] - low).T)]
+    return [numbers[part == k] for k in range(1, count + 1)]
 
 
 def _over_channel(network: Mask, index: NDArray[np.int64], outward: Points) -> Mask:

@@ -1,0 +1,158 @@
+"""The limb of a channel behind a mouth: its sections, the axis through their centres, and where that leaves the bone.
+
+The centre of any plane section of a tube lies on the tube's axis, however the plane is turned. Sections beside the
+opening's own plane therefore give the axis without knowing its direction, and the mouth's centre is where the axis goes
+out through the bone's outer face: an opening's own outline is drawn out to one side where the channel is oblique.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage as ndi
+
+__all__ = ["Limb", "follow_limb"]
+
+STEP_MM = 0.5
+"""Step of the sections and of the points in them."""
+
+HALF_MM = 13.0
+"""Half-width of a section's window: a mouth is up to 15 mm wide, and 10 mm off at most `[P]`."""
+
+DEPTHS_MM = np.arange(1.0, 15.0 + STEP_MM, STEP_MM)
+"""Depths of sections below the opening's plane: above them the hull's face is not level, below is the canal `[P]`."""
+
+FIT_MM = 5.0
+"""The axis is taken over this length, where it is straightest `[P]`."""
+
+LEAST_SECTIONS = 7
+"""Fewer sections give no axis `[P]`."""
+
+SHOULDER = 0.5
+"""Down to this many widths below an opening the sections may hold a part of its shoulder `[P]`."""
+
+DEEPER = 0.02
+"""Of two lengths of axis the deeper one must be straighter by this much, mm, for each mm that it lies deeper: channels
+bend towards the canal `[P]`."""
+
+FLARE = 2.0
+"""A section of more than this many times the smallest so far is one of the canal, or of a groove `[P]`."""
+
+STEEPEST = 0.5
+"""Least cosine between an axis and its opening's normal: a more oblique one is a groove's `[P]`."""
+
+ROUNDS = 2
+"""Times that sections are laid: the second time square to the axis, round which they are then centred."""
+
+Points = NDArray[np.float64]
+Field = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Limb:
+    """A channel behind one mouth, in voxels of an isotropic grid.
+
+    Attributes
+    ----------
+    axis_index : (n, 3) float64 array
+        Centres of sections, from the mouth inward, z, y, x.
+    outward : (3,) float64 array
+        Unit vector along the axis.
+    width : float
+        Median over the sections of their smallest diameter.
+    """
+
+    axis_index: Points
+    outward: Points
+    width: float
+
+
+def follow_limb(network: Field, start_index: Points, outward: Points, spacing_mm: float) -> Limb | None:
+    """Follow a channel inward from an opening; None where it has too few sections of its own.
+
+    Parameters
+    ----------
+    network : (z, y, x) float32 array
+        1 within the channels, 0 elsewhere.
+    start_index, outward : (3,) array
+        Centre of the opening, voxels, and the unit vector out of the bone, z, y, x.
+    spacing_mm : float
+        Voxel.
+    """
+    limb, normal = None, outward
+    for _ in range(ROUNDS):
+        found = _limb(network, start_index, normal, spacing_mm)
+        if found is None or found.outward @ outward < STEEPEST:
+            return limb
+        limb, normal = found, found.outward
+        start_index = limb.axis_index[0]
+    return limb
+
+
+def _limb(network: Field, start: Points, normal: Points, spacing_mm: float) -> Limb | None:
+    centres, widths = _sections(network, start, normal, spacing_mm)
+    if len(centres) < LEAST_SECTIONS:
+        return None
+    count = min(round(FIT_MM / STEP_MM) + 1, len(centres))
+    last = len(centres) - count
+    first = min(round(SHOULDER * float(np.median(widths)) / STEP_MM), last)
+    lines = {k: _line(centres[k : k + count]) for k in range(first, last + 1)}
+    best = min(lines, key=lambda k: lines[k][2] * spacing_mm + DEEPER * STEP_MM * k)
+    middle, outward, _ = lines[best]
+    outward = outward * np.sign(outward @ normal)
+    top = _leaves(network, middle, outward, spacing_mm)
+    inner = centres[(centres - middle) @ outward < np.linalg.norm(top - middle)]
+    return Limb(np.vstack([top, inner]), outward, float(np.median(widths[best : best + count])))
+
+
+def _line(points: Points) -> tuple[Points, Points, float]:
+    """Middle, direction and root mean square residual of a straight line through points."""
+    middle = points.mean(axis=0)
+    _, lengths, axes = np.linalg.svd(points - middle)
+    return middle, axes[0], float(np.sqrt((lengths[1:] ** 2).sum() / len(points)))
+
+
+def _sections(network: Field, start: Points, normal: Points, spacing_mm: float) -> tuple[Points, Points]:
+    """Centres, voxels, and smallest diameters, mm, of the sections square to `normal` that are the channel's own."""
+    first = np.cross(normal, np.eye(3)[np.abs(normal).argmin()])
+    first /= np.linalg.norm(first)
+    second = np.cross(normal, first)
+    ruler = np.arange(-HALF_MM, HALF_MM + STEP_MM, STEP_MM)
+    plane = np.stack(np.meshgrid(ruler, ruler, indexing="ij"), axis=-1).reshape(-1, 2)
+    offsets = (plane @ np.stack([first, second]) - DEPTHS_MM[:, None, None] * normal) / spacing_mm
+    cuts = ndi.map_coordinates(network, (start + offsets).reshape(-1, 3).T, order=1, mode="constant")
+    centres, widths, least, here = [], [], np.inf, np.zeros(2)
+    for cut, depth in zip(cuts.reshape(len(DEPTHS_MM), len(ruler), len(ruler)) > 0.5, DEPTHS_MM, strict=True):
+        own = _section(cut, plane, here)
+        if own is None or len(own) > FLARE * least:
+            break
+        here, least = own.mean(axis=0), min(least, len(own))
+        spread = np.linalg.eigvalsh(np.cov(own.T, bias=True))[0]
+        # a disc of diameter d has variance d^2 / 16 along each axis
+        widths.append(4.0 * np.sqrt(max(float(spread), 0.0)))
+        centres.append(start + (here @ np.stack([first, second]) - depth * normal) / spacing_mm)
+    return np.array(centres).reshape(-1, 3), np.array(widths)
+
+
+def _section(cut: NDArray[np.bool_], plane: Points, near: Points) -> Points | None:
+    """Points of the part of a section that is nearest to a point; None where it is empty or leaves the window."""
+    parts, count = ndi.label(cut)
+    if not count:
+        return None
+    inside = np.flatnonzero(cut)
+    nearest = inside[((plane[inside] - near) ** 2).sum(axis=1).argmin()]
+    part = parts == parts.ravel()[nearest]
+    if part[[0, -1]].any() or part[:, [0, -1]].any():
+        return None
+    return plane[np.flatnonzero(part)]
+
+
+def _leaves(network: Field, middle: Points, outward: Points, spacing_mm: float) -> Points:
+    """Where the axis leaves the network, to a tenth of a step."""
+    along = np.arange(0.0, 2 * HALF_MM, STEP_MM / 10)
+    line = middle + along[:, None] * outward / spacing_mm
+    outside = ndi.map_coordinates(network, line.T, order=1, mode="constant") <= 0.5
+    leaves: Points = line[int(outside.argmax()) if outside.any() else -1]
+    return leaves

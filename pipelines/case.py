@@ -19,6 +19,7 @@ from planner.backends.totalsegmentator import TotalSegmentator
 from planner.config import PlanConfig
 from planner.errors import ConfigError
 from planner.findings import Finding, Level
+from planner.fluoroscopy import CArmCard, make_card, with_views
 from planner.given_labels import read_given_labels
 from planner.grid import Orientation
 from planner.implants import Implant, load_catalogue
@@ -30,6 +31,7 @@ from planner.plan import (
     PlanDocument,
     SegmentationDocument,
     describe_difference,
+    describe_fluoroscopy,
     describe_frame,
     describe_side,
     finding_document,
@@ -134,6 +136,8 @@ class Case:
         Both sides, those not asked for too.
     stages : tuple of StageRecord
         What each stage cost.
+    cards : mapping of Side to CArmCard
+        The C-arm's views, and what Dall measures.
     """
 
     document: PlanDocument
@@ -143,6 +147,7 @@ class Case:
     anatomy: Anatomy
     plans: Mapping[Side, SidePlan]
     stages: tuple[StageRecord, ...]
+    cards: Mapping[Side, CArmCard]
 
 
 def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) -> Case:
@@ -179,8 +184,23 @@ def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) 
         found = pool.map(lambda side: _plan(side, anatomy, implant, settings, findings), BOTH_SIDES)
         plans = dict(zip(BOTH_SIDES, found, strict=True))
     findings = _unique((*findings, *(f for side in BOTH_SIDES for f in plans[side].findings)))
-    document = _document(sha256, place, findings, anatomy, plans, settings.config)
-    return Case(document, description, settings, place, anatomy, plans, tuple(log.records))
+    with log.stage("turn the C-arm"):
+        cards = {side: _card(side, anatomy, plans[side], settings.config) for side in BOTH_SIDES}
+        plans = {side: with_views(plans[side], cards[side], anatomy.bones) for side in BOTH_SIDES}
+    document = _with_cards(_document(sha256, place, findings, anatomy, plans, settings.config), cards)
+    return Case(document, description, settings, place, anatomy, plans, tuple(log.records), cards)
+
+
+def _card(side: Side, anatomy: Anatomy, plan: SidePlan, config: PlanConfig) -> CArmCard:
+    return make_card(anatomy.bones, anatomy.bearings, plan, anatomy.joints.get(side), config.fluoroscopy)
+
+
+def _with_cards(document: PlanDocument, cards: Mapping[Side, CArmCard]) -> PlanDocument:
+    sides = {
+        side.value: document.sides[side.value].model_copy(update={"fluoroscopy": describe_fluoroscopy(card)})
+        for side, card in cards.items()
+    }
+    return document.model_copy(update={"sides": sides})
 
 
 def _check(settings: CaseSettings) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from planner.errors import ConfigError
+from planner.fluoroscopy.config import FluoroscopyConfig
 from planner.joint.config import JointConfig
 from planner.keepout.config import KeepoutConfig
 from planner.segmentation.config import SegmentationConfig
@@ -26,6 +27,7 @@ class PlanConfig(BaseModel):
     joint: JointConfig = JointConfig()
     keepout: KeepoutConfig = KeepoutConfig()
     trajectory: TrajectoryConfig = TrajectoryConfig()
+    fluoroscopy: FluoroscopyConfig = FluoroscopyConfig()
 
 
 def load_config(path: Path | None) -> PlanConfig:

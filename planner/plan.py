@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from planner import NOTICE
 from planner.findings import Finding
+from planner.fluoroscopy.card import CArmCard
 from planner.joint.limbs import Limbs
 from planner.joint.measures import GapMeasure, JointMeasures, side_difference
 from planner.joint.model import Joint, Third
@@ -30,6 +31,7 @@ __all__ = [
     "SegmentationDocument",
     "SideDocument",
     "describe_difference",
+    "describe_fluoroscopy",
     "describe_frame",
     "describe_side",
     "finding_document",
@@ -212,6 +214,29 @@ class CArmDocument(Document):
     tilt_deg: float
 
 
+class CArmViewDocument(CArmDocument):
+    """One view of the C-arm card, and what it rests on."""
+
+    basis: str
+
+
+class SafeZoneDocument(Document):
+    """See `planner.fluoroscopy.safe_zone.SafeZone`, of the first candidate."""
+
+    cranial_lps_mm: Point
+    caudal_lps_mm: Point
+    height_mm: float
+    psis_to_margin_mm: float | None
+    safe_depth_mm: float | None
+
+
+class FluoroscopyDocument(Document):
+    """See `planner.fluoroscopy.card.CArmCard`; the angles' convention is that of `planner.fluoroscopy.angles`."""
+
+    views: dict[str, CArmViewDocument]
+    safe_zone: SafeZoneDocument | None = None
+
+
 class ClearanceDocument(Document):
     """See `planner.trajectory.model.Clearance`."""
 
@@ -261,6 +286,7 @@ class SideDocument(Document):
     landmarks: dict[str, Point] = {}
     candidates: list[CandidateDocument] = []
     rejected: dict[str, int] = {}
+    fluoroscopy: FluoroscopyDocument | None = None
 
 
 class PlanDocument(Document):
@@ -468,6 +494,28 @@ def _candidate(rank: int, candidate: Candidate) -> CandidateDocument:
             "hu_shell_mean": _number(candidate.hu_shell_mean, 1),
             "binding": candidate.binding,
         }
+    )
+
+
+def describe_fluoroscopy(card: CArmCard) -> FluoroscopyDocument:
+    """Write the C-arm card of a side down."""
+    zone = card.safe_zone
+    return FluoroscopyDocument(
+        views={
+            name: CArmViewDocument(
+                orbital_deg=_number(view.angles.orbital_deg), tilt_deg=_number(view.angles.tilt_deg), basis=view.basis
+            )
+            for name, view in sorted(card.views.items())
+        },
+        safe_zone=SafeZoneDocument(
+            cranial_lps_mm=_point(zone.cranial_lps),
+            caudal_lps_mm=_point(zone.caudal_lps),
+            height_mm=_number(zone.height_mm),
+            psis_to_margin_mm=None if zone.psis_to_margin_mm is None else _number(zone.psis_to_margin_mm),
+            safe_depth_mm=None if zone.safe_depth_mm is None else _number(zone.safe_depth_mm),
+        )
+        if zone
+        else None,
     )
 
 

@@ -16,6 +16,7 @@ from planner.dicom.resampling import ResampledSource
 from planner.dicom.score import Verdict, judge, kernel_name
 from planner.dicom.series import Series, SeriesReport, group_slices
 from planner.dicom.sources import Source, open_source
+from planner.dicom.study import DicomOrigin
 from planner.dicom.voxels import SliceSource
 from planner.errors import GeometryError, NoSeriesError, UnreadableFileError
 from planner.findings import Finding, Level
@@ -27,12 +28,16 @@ __all__ = ["DicomScan", "list_dicom", "read_dicom"]
 
 @dataclass(frozen=True, eq=False)
 class DicomScan:
-    """A series as found: a file to name in messages, its voxels, what to say of it, and facts that identify no one."""
+    """A series as found: a file to name in messages, its voxels, what to say of it, and facts that identify no one.
+
+    ``origin`` is where its slices are; None of what is no DICOM.
+    """
 
     file: str
     source: VoxelSource
     findings: tuple[Finding, ...]
     description: dict[str, Any]
+    origin: DicomOrigin | None = None
 
     def load(self) -> Volume:
         """Read every voxel, on the series' own grid."""
@@ -90,7 +95,8 @@ def read_dicom(path: Path, *, resample: bool = False) -> DicomScan:
     voxels, stack, recorded = _voxels(path, best.series, best.series.stack)
     findings = (*recorded, *_input_findings(inventory))
     description = _describe(best, stack, resampled=bool(recorded))
-    return DicomScan(best.series.first.label, voxels, findings, description)
+    origin = DicomOrigin(path, tuple((s.instance.file, s.frame) for s in stack.slices), not recorded)
+    return DicomScan(best.series.first.label, voxels, findings, description, origin)
 
 
 def list_dicom(path: Path, *, resample: bool = False) -> list[SeriesReport]:

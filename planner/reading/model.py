@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from planner.cells import Cells
+from planner.dicom import DicomOrigin
 from planner.findings import Finding
 from planner.grid import Grid
 from planner.reading.fingerprint import scan_sha256
@@ -30,12 +31,15 @@ class Scan:
     description : dict
         Facts that identify no one: ``format``, ``modality``, ``kernel``, ``slice_thickness_mm``, ``patient_position``,
         ``slices``, ``transfer_syntax``, ``resampled``.
+    origin : DicomOrigin or None
+        Where the slices are that it was read from; None where it is no DICOM.
     """
 
     source: VoxelSource
     cells: Cells
     findings: tuple[Finding, ...]
     description: dict[str, Any]
+    origin: DicomOrigin | None = None
 
     @property
     def grid(self) -> Grid:

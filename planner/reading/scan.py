@@ -46,7 +46,7 @@ def read_scan(path: Path, *, resample: bool = False) -> Scan:
     cells = count_cells(scan.source)
     values = check_hounsfield(cells.histogram, scan.file)
     spacing = spacing_findings(scan.source.grid, facts["widest_gap_mm"], facts["slice_thickness_mm"])
-    return Scan(scan.source, cells, (*scan.findings, *values, *spacing), facts)
+    return Scan(scan.source, cells, (*scan.findings, *values, *spacing), facts, scan.origin)
 
 
 def list_series(path: Path, *, resample: bool = False) -> list[SeriesReport]:

@@ -1,0 +1,79 @@
+"""The folder ``dicom/``: everything that a PACS takes of a plan.
+
+Its objects name the patient, as all objects of a study do: that is how a PACS files them. Nothing outside this folder
+does, and file names never do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from pydicom.config import disable_value_validation
+
+from planner.dicom import SourceStudy
+from planner.exports.dicom.documents import write_pdf, write_picture, write_stl_object
+from planner.exports.dicom.objects import Target
+from planner.exports.dicom.report import write_report
+from planner.exports.dicom.segmentation import write_segmentation
+from planner.volume import PlacedLabels
+
+__all__ = ["what_lacks", "write_dicom"]
+
+
+def what_lacks(study: SourceStudy) -> str:
+    """Say why no object can join a study; empty where they can."""
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
+        if not str(study.header.get(keyword, "")):
+            return f"the CT has no {keyword}"
+    if not all(one.sop_class and one.sop_instance for one in study.slices):
+        return "a slice of the CT has no SOPInstanceUID"
+    return ""
+
+
+def write_dicom(
+    folder: Path,
+    target: Target,
+    labels: PlacedLabels,
+    attachments: Sequence[Path] = (),
+    segmentation: Literal["binary", "labelmap"] = "binary",
+) -> list[Path]:
+    """Write a plan as DICOM objects.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+    target : Target
+        The CT's study, and the plan.
+    labels : PlacedLabels
+        Bones on the scan's own grid.
+    attachments : sequence of Path
+        Figures (``.png``), surfaces (``.stl``) and the report (``.pdf``), each of which becomes an object.
+    segmentation : str
+        Kind of the SEG.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with disable_value_validation():  # what the CT holds against the standard is taken over as it is
+        written = [
+            write_segmentation(folder / "seg.dcm", target, labels, segmentation),
+            write_report(folder / "sr.dcm", target),
+        ]
+        for suffix in (".png", ".stl", ".pdf"):
+            files = [path for path in attachments if path.suffix == suffix]
+            written += [_attach(folder, target, number, path) for number, path in enumerate(files, start=1)]
+    return written
+
+
+def _attach(folder: Path, target: Target, number: int, path: Path) -> Path:
+    title = path.stem.replace("_", " ")
+    place = folder / f"{path.stem}_{path.suffix[1:]}.dcm"
+    if path.suffix == ".png":
+        with Image.open(path) as picture:
+            return write_picture(place, target, number, title, np.asarray(picture.convert("RGB")))
+    if path.suffix == ".pdf":
+        return write_pdf(place, target, path.read_bytes())
+    return write_stl_object(place, target, number, title, path.read_bytes())

@@ -26,6 +26,10 @@ SIGMA_SHARE = 0.6745
 LEAST_SHARE = 0.7
 """At least so much of the near and parallel area is articular: a wider part of more than this is no rim `[P]`."""
 
+LEAST_AREA_MM2, WIDER_MM = 750.0, 1.5
+"""Half of the published area (15.0 cm2): a joint with less of its face below the widest articular gap is widened and not
+small, and its zone ends at a gap wider by the second `[P]`."""
+
 END_PERCENTILES = (0.1, 99.9)
 """Robust ends of the zone: a single stray vertex does not move the thirds. Of a limb that ends in a half circle, 1 %
 would cut 2 mm off `[P]`."""
@@ -36,10 +40,14 @@ def articular_zone(measured: Measured, config: JointConfig) -> NDArray[np.bool_]
     sheet = measured.sheet
     gap = sheet.smooth(measured.gap_mm, sheet.rings(GAP_MM))
     parallel = sheet.smooth(measured.opening_deg, sheet.rings(ANGLE_MM)) <= config.articular_angle_deg
-    near = _patch(sheet, parallel & (gap <= config.articular_gap_mm), config.neck_mm)
+    most_mm = config.articular_gap_mm
+    near = _patch(sheet, parallel & (gap <= most_mm), config.neck_mm)
+    if sheet.vertex_areas_mm2[near].sum() < LEAST_AREA_MM2:
+        most_mm += WIDER_MM
+        near = _patch(sheet, parallel & (gap <= most_mm), config.neck_mm)
     if not near.any():
         return near
-    limit = min(_widest_mm(gap[near], sheet.vertex_areas_mm2[near]), config.articular_gap_mm)
+    limit = min(_widest_mm(gap[near], sheet.vertex_areas_mm2[near]), most_mm)
     return _patch(sheet, near & (gap <= limit), config.neck_mm)
 
 

@@ -46,7 +46,12 @@ def test_no_gap_above_the_limit_is_articular():
     measured = flat(lambda away: 4.6 + 0.25 * np.maximum(away - RADIUS_MM, 0.0))
     zone = articular_zone(measured, JointConfig())
     assert measured.gap_mm[zone].max() < 5.2  # averaged over its neighbours before the cut
-    assert not articular_zone(flat(lambda away: 6.0 + 0 * away), JointConfig()).any()
+    assert not articular_zone(flat(lambda away: 9.0 + 0 * away), JointConfig()).any()
+
+
+def test_a_joint_torn_open_still_has_a_zone():
+    measured = flat(lambda away: 5.6 + 0.6 * np.maximum(away - RADIUS_MM, 0.0))
+    assert reach_mm(measured, articular_zone(measured, JointConfig())) == pytest.approx(RADIUS_MM, abs=2)
 
 
 def test_an_uneven_joint_is_not_cut_at_its_narrow_part():

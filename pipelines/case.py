@@ -272,7 +272,10 @@ def _plan(
     if reason:
         return SidePlan(side, "not-planned", reason, (), {})
     joint = anatomy.joints[side]
-    return plan_side(anatomy.volume, anatomy.bones, joint, anatomy.keepouts, implant, settings.config.trajectory)
+    landmarks = anatomy.bearings.landmarks_lps
+    return plan_side(
+        anatomy.volume, anatomy.bones, joint, anatomy.keepouts, implant, settings.config.trajectory, landmarks
+    )
 
 
 def _why_not(side: Side, anatomy: Anatomy, settings: CaseSettings, findings: tuple[Finding, ...]) -> str:

@@ -22,7 +22,7 @@ from planner.keepout.model import Foramen
 from planner.labels import Side
 from planner.segmentation.bearings import Bearings, FlatPlace
 from planner.segmentation.model import PelvicFrame, Sureness
-from planner.trajectory.model import Candidate, Clearance, SidePlan
+from planner.trajectory.model import Candidate, Clearance, NoPath, SidePlan, ThirdBest
 
 __all__ = [
     "SCHEMA",
@@ -237,19 +237,54 @@ class FluoroscopyDocument(Document):
     safe_zone: SafeZoneDocument | None = None
 
 
+class ProofDocument(Document):
+    """Terms of ``proven_mm``: ``centre_mm``, the distance to the witness, less the three that follow."""
+
+    centre_mm: float
+    voxel_mm: float = 0.0
+    segmentation_margin_mm: float = 0.0
+    sampling_mm: float = 0.0
+
+
 class ClearanceDocument(Document):
     """See `planner.trajectory.model.Clearance`."""
 
     mm: float
     proven_mm: float
     at_lps_mm: Point
+    proof: ProofDocument | None = None
 
 
 class BreachDocument(Document):
-    """Probability of a breach under the two placement-error models."""
+    """Probability of a breach under the two placement-error models, with the standard error of each estimate."""
 
     navigated: Share
     fluoroscopic: Share
+    navigated_se: float = 0.0
+    fluoroscopic_se: float = 0.0
+
+
+class SkinPlaceDocument(Document):
+    """Skin entry from the median plane and from the PSIS, in the pelvic frame; null where either is not known."""
+
+    from_midline: float
+    lateral_of_psis: float | None = None
+    posterior_of_psis: float | None = None
+    cranial_of_psis: float | None = None
+
+
+class BiteDocument(Document):
+    """How deep the implant reaches into each bone."""
+
+    sacrum: float
+    hip: float
+
+
+class SectionDocument(Document):
+    """A cross-section that is not round: corners in mm along two unit vectors across the axis."""
+
+    corners_mm: list[tuple[float, float]]
+    across_lps: tuple[Point, Point]
 
 
 class CandidateDocument(Document):
@@ -274,6 +309,46 @@ class CandidateDocument(Document):
     safe_entry_radius_mm: float
     hu_shell_mean: float
     binding: str
+    binding_slack_mm: float | None = None
+    why: str = ""
+    weights: dict[str, float] = {}
+    bite_mm: BiteDocument | None = None
+    angles_in_scan_deg: AnglesDocument | None = None
+    skin_place_mm: SkinPlaceDocument | None = None
+    hu_path: list[int] = []
+    cpt: Literal["27278", "27279", ""] = ""
+    bone_removed_mm3: float | None = None
+    section: SectionDocument | None = None
+
+
+class GiveDocument(Document):
+    """See `planner.trajectory.model.Give`."""
+
+    constraint: str
+    words: str
+    value: list[float]
+
+
+class NoPathDocument(Document):
+    """See `planner.trajectory.model.NoPath`."""
+
+    binding: str
+    reached_mm: float | None
+    limit_mm: float | None
+    nearest: ImplantDocument
+    broken_mm: dict[str, float]
+    neural_mm: float | None
+    would_have_to_give: list[GiveDocument]
+
+
+class ThirdBestDocument(Document):
+    """See `planner.trajectory.model.ThirdBest`."""
+
+    fits: bool
+    articular_share: Share
+    score: Share
+    clearance_mm: float
+    gap_median_mm: float | None
 
 
 class SideDocument(Document):
@@ -286,6 +361,8 @@ class SideDocument(Document):
     landmarks: dict[str, Point] = {}
     candidates: list[CandidateDocument] = []
     rejected: dict[str, int] = {}
+    no_path: NoPathDocument | None = None
+    thirds_compared: dict[str, ThirdBestDocument] = {}
     fluoroscopy: FluoroscopyDocument | None = None
 
 
@@ -454,7 +531,65 @@ def _foramen(foramen: Foramen) -> ForamenDocument:
 def _clearance(clearance: Clearance) -> ClearanceDocument:
     # rounded down: a bound that is rounded up is no bound
     floor = np.floor(clearance.proven_mm * 1000) / 1000
-    return ClearanceDocument(mm=_number(clearance.mm), proven_mm=_number(floor), at_lps_mm=_point(clearance.at_lps))
+    proof = None
+    if clearance.terms:
+        terms = {name: _number(mm, 6) for name, mm in clearance.terms.items()}
+        proof = ProofDocument(centre_mm=_number(clearance.centre_mm, 6), **terms)
+    return ClearanceDocument(
+        mm=_number(clearance.mm), proven_mm=_number(floor), at_lps_mm=_point(clearance.at_lps), proof=proof
+    )
+
+
+def _skin_place(candidate: Candidate) -> SkinPlaceDocument | None:
+    if not np.isfinite(candidate.skin_from_midline_mm):
+        return None
+    lateral, posterior, cranial = (_optional(mm) for mm in candidate.skin_from_psis_mm)
+    return SkinPlaceDocument(
+        from_midline=_number(candidate.skin_from_midline_mm),
+        lateral_of_psis=lateral,
+        posterior_of_psis=posterior,
+        cranial_of_psis=cranial,
+    )
+
+
+def _section(candidate: Candidate) -> SectionDocument | None:
+    if candidate.section_mm is None or candidate.across_lps is None:
+        return None
+    along, out = (_direction(axis) for axis in candidate.across_lps)
+    corners = [(_number(x), _number(y)) for x, y in candidate.section_mm]
+    return SectionDocument(corners_mm=corners, across_lps=(along, out))
+
+
+def _no_path(no_path: NoPath) -> NoPathDocument:
+    return NoPathDocument(
+        binding=no_path.binding,
+        reached_mm=None if no_path.reached_mm is None else _number(no_path.reached_mm),
+        limit_mm=no_path.limit_mm,
+        nearest=ImplantDocument(id=no_path.implant_id, diameter_mm=no_path.diameter_mm, length_mm=no_path.length_mm),
+        broken_mm={name: _number(mm) for name, mm in no_path.broken.items()},
+        neural_mm=None if no_path.neural_mm is None else _number(no_path.neural_mm),
+        would_have_to_give=[
+            GiveDocument(constraint=g.constraint, words=g.words, value=[_number(v) for v in g.value])
+            for g in no_path.gives
+        ],
+    )
+
+
+def _third_best(best: ThirdBest) -> ThirdBestDocument:
+    return ThirdBestDocument(
+        fits=best.fits,
+        articular_share=_share(best.articular_share),
+        score=_share(best.score),
+        clearance_mm=_number(best.clearance_mm),
+        gap_median_mm=_optional(best.gap_mm),
+    )
+
+
+def _scan_angles(candidate: Candidate) -> AnglesDocument | None:
+    axial, tilt = candidate.scan_axial_to_sagittal_deg, candidate.scan_cranial_tilt_deg
+    if not np.isfinite((axial, tilt)).all():
+        return None
+    return AnglesDocument(axial_to_sagittal=_number(axial), cranial_tilt=_number(tilt))
 
 
 def _candidate(rank: int, candidate: Candidate) -> CandidateDocument:
@@ -489,10 +624,22 @@ def _candidate(rank: int, candidate: Candidate) -> CandidateDocument:
             "breach_probability": BreachDocument(
                 navigated=_share(candidate.breach.navigated),
                 fluoroscopic=_share(candidate.breach.fluoroscopic),
+                navigated_se=_number(candidate.breach.navigated_se, 5),
+                fluoroscopic_se=_number(candidate.breach.fluoroscopic_se, 5),
             ),
             "safe_entry_radius_mm": _number(candidate.safe_entry_radius_mm),
             "hu_shell_mean": _number(candidate.hu_shell_mean, 1),
             "binding": candidate.binding,
+            "binding_slack_mm": _optional(candidate.binding_slack_mm),
+            "why": candidate.why,
+            "weights": dict(sorted(candidate.weights.items())),
+            "bite_mm": BiteDocument(sacrum=_number(candidate.bite_mm[0]), hip=_number(candidate.bite_mm[1])),
+            "angles_in_scan_deg": _scan_angles(candidate),
+            "skin_place_mm": _skin_place(candidate),
+            "hu_path": [round(hu) for hu in candidate.hu_path],
+            "cpt": candidate.cpt,
+            "bone_removed_mm3": _optional(candidate.bone_removed_mm3),
+            "section": _section(candidate),
         }
     )
 
@@ -558,5 +705,7 @@ def describe_side(
             },
             "candidates": [_candidate(rank, c) for rank, c in enumerate(plan.candidates, start=1)],
             "rejected": dict(sorted(plan.rejected.items())),
+            "no_path": _no_path(plan.no_path) if plan.no_path else None,
+            "thirds_compared": {name: _third_best(best) for name, best in plan.thirds_compared.items()},
         }
     )

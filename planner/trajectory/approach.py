@@ -12,7 +12,7 @@ from planner.labels import Side
 from planner.segmentation.model import PelvicFrame
 from planner.volume import Volume
 
-__all__ = ["c_arm_down", "insertion_angles", "skin_entry"]
+__all__ = ["c_arm_down", "insertion_angles", "scan_angles", "skin_entry"]
 
 SKIN_HU = -300.0
 """Between air and fat: the body's surface."""
@@ -40,6 +40,13 @@ def insertion_angles(direction_lps: Points, frame: PelvicFrame, side: Side) -> t
     lateral = side.lateral_x * float(direction_lps @ frame.left_lps)
     anterior, cranial = -float(direction_lps @ frame.posterior_lps), float(direction_lps @ frame.cranial_lps)
     return math.degrees(math.atan2(lateral, anterior)), math.degrees(math.asin(max(-1.0, min(1.0, cranial))))
+
+
+def scan_angles(direction_lps: Points, side: Side) -> tuple[float, float]:
+    """Give the same angles to the scanner's sagittal and axial planes."""
+    lateral = side.lateral_x * float(direction_lps[0])
+    tilt = math.degrees(math.asin(max(-1.0, min(1.0, float(direction_lps[2])))))
+    return math.degrees(math.atan2(lateral, -float(direction_lps[1]))), tilt
 
 
 def c_arm_down(direction_lps: Points, frame: PelvicFrame) -> tuple[float, float]:

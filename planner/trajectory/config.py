@@ -192,8 +192,8 @@ class PlacementModels(Section):
     fluoroscopic: PlacementModel = PlacementModel(mean_mm=5.0, mean_deg=4.4)
     """28 planned SI fusions under fluoroscopy: 5.0 mm at the apex and 4.4 degrees (U. Twente)."""
 
-    log2_samples: Annotated[int, Field(ge=4, le=14)] = 9
-    """Placements tried for each probability: 2 to this power."""
+    log2_samples: Annotated[int, Field(ge=6, le=14)] = 9
+    """Placements tried for each probability: 2 to this power, in eight replicates."""
 
 
 class Search(Section):

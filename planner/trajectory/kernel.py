@@ -169,8 +169,8 @@ TIGHT_WEIGHT = 0.004
 """Of the least slack up to the smallest safe entry radius that scores: leads the climb to where that radius can grow.
 In the search alone, too [P]."""
 
-RADIUS_DIRECTIONS = 8
-"""Directions in which the entry is moved."""
+RADIUS_DIRECTIONS, FINE_RADIUS_DIRECTIONS = 8, 32
+"""Directions in which the entry is moved: in the search, and for the radius that is reported."""
 
 FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.2
 """First and least step of a climb."""
@@ -228,8 +228,8 @@ WHOLE, EVEN, ODD, TUBE, MIDDLE = (
 """First and last of `Scene.turns`: a ring of the implant; every second point of it, enough for the end faces, and the
 others, for the shell; a ring of the cannula with its middle; the axis itself."""
 
-RADIUS_TURNS = _turns(RADIUS_DIRECTIONS)
-"""Of `RADIUS_DIRECTIONS`."""
+RADIUS_TURNS, FINE_RADIUS_TURNS = _turns(RADIUS_DIRECTIONS), _turns(FINE_RADIUS_DIRECTIONS)
+"""Of the safe entry radius: in the search, and as it is reported."""
 
 OUTSIDE = np.array([FAR_MM, FAR_MM, FAR_MM, FAR_MM, FAR_MM, -FAR_MM, 0.0, 0.0], np.float32)
 """All fields outside the region: far from everything and in no bone."""
@@ -630,8 +630,8 @@ def _spare(n, slack):  # type: ignore[no-untyped-def]
 
 
 @njit(**PRIVATE)
-def _safe_radius(scene, pose, size, tightest, enough, first):  # type: ignore[no-untyped-def]
-    """How far the implant may move sideways, in any of `RADIUS_DIRECTIONS`, with every constraint kept; which binds.
+def _safe_radius(scene, pose, size, turns, tightest, enough, first):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+    """How far the implant may move sideways, in any of the `turns`, with every constraint kept; which binds.
 
     No slack in mm shrinks faster than the implant moves, so each direction is followed in steps of the slack left,
     from the `tightest` of the pose itself. At most the radius for which the score is 1. Stops, with what it has, once
@@ -640,13 +640,13 @@ def _safe_radius(scene, pose, size, tightest, enough, first):  # type: ignore[no
     u, v = _across(scene, pose)
     m, left, moved = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT), pose.copy()
     least, binding = scene.numbers[RADIUS_ONE], first
-    for turn in range(RADIUS_DIRECTIONS):
-        k = (first + turn) % RADIUS_DIRECTIONS
+    for turn in range(len(turns)):
+        k = (first + turn) % len(turns)
         radius, slack = 0.0, tightest
         while radius < least and least > enough:
             ahead = radius + max(slack, RADIUS_STEP_MM)
             for axis in range(3):
-                moved[axis] = pose[axis] + ahead * (RADIUS_TURNS[k, 0] * u[axis] + RADIUS_TURNS[k, 1] * v[axis])
+                moved[axis] = pose[axis] + ahead * (turns[k, 0] * u[axis] + turns[k, 1] * v[axis])
             before = max(slack, 0.0)
             broken, _ = _measure(scene, moved, size, m, left, HASTY)
             slack = _sideways(left)
@@ -680,7 +680,7 @@ def _evaluate(scene, pose, size, beat, way):  # type: ignore[no-untyped-def]
     if way < 0 or value + hoped <= beat:
         return value + hoped, way
     enough = zero + (beat - value) / weight * (one - zero) if beat > value else 0.0
-    radius, way = _safe_radius(scene, pose, size, tightest, enough, way)
+    radius, way = _safe_radius(scene, pose, size, RADIUS_TURNS, tightest, enough, way)
     return value + weight * _ramp(radius, zero, one), way
 
 
@@ -694,7 +694,7 @@ def assess(scene, pose, size):  # type: ignore[no-untyped-def]
     _terms(n, m, each)
     radius = 0.0
     if least >= 0:
-        radius, _ = _safe_radius(scene, pose, size, _sideways(slack), 0.0, np.int64(0))
+        radius, _ = _safe_radius(scene, pose, size, FINE_RADIUS_TURNS, _sideways(slack), 0.0, np.int64(0))
     each[TERM_COUNT - 1] = _ramp(radius, n[RADIUS_ZERO], n[RADIUS_ONE])
     return m, slack, each, radius
 
@@ -826,9 +826,12 @@ def _carry_on(begun, pose, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**PUBLIC)
-def breached(scene, poses, size, floors):  # type: ignore[no-untyped-def]
-    """Share of ``(n, 6)`` poses of which one of `BREACH` is below its floor; at a floor of 0, touches."""
-    count, m, sample = 0, np.empty(MEASURE_COUNT), np.empty((2, FIELD_COUNT), np.float32)
+def breached(scene, poses, nearer, size, floors):  # type: ignore[no-untyped-def]
+    """Which of ``(n, 6)`` poses bring one of `BREACH` below its floor; at a floor of 0, to touch.
+
+    All structures are nearer by ``nearer[k]`` than they are drawn.
+    """
+    found, m, sample = np.zeros(len(poses), np.bool_), np.empty(MEASURE_COUNT), np.empty((2, FIELD_COUNT), np.float32)
     for k in range(len(poses)):
         m[:] = FAR_MM
         frame = _frame(scene, poses[k])
@@ -836,7 +839,8 @@ def breached(scene, poses, size, floors):  # type: ignore[no-untyped-def]
         _ahead(scene, frame, poses[k], size, m, sample)
         _body(scene, frame, size, m, sample)
         for b in range(len(BREACH)):
-            if m[BREACH[b]] < floors[b] or (b > 0 and m[BREACH[b]] <= floors[b]):
-                count += 1
+            left = m[BREACH[b]] - nearer[k] - floors[b]
+            if left < 0 or (b > 0 and left <= 0):
+                found[k] = True
                 break
-    return count / len(poses)
+    return found

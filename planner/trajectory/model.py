@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from planner.findings import Finding
 from planner.labels import Side
 
-__all__ = ["Candidate", "Clearance", "PlacementError", "SidePlan"]
+__all__ = ["Candidate", "Clearance", "Give", "NoPath", "PlacementError", "SidePlan", "ThirdBest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,12 @@ class Clearance:
 
 @dataclass(frozen=True)
 class PlacementError:
-    """Breach probability of a clearance under the placement-error models."""
+    """Breach probability under the placement-error models, with the standard error of its estimate."""
 
     navigated: float
     fluoroscopic: float
+    navigated_se: float = 0.0
+    fluoroscopic_se: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,30 @@ class Candidate:
         Mean HU in a 3 mm shell round the implant.
     binding : str
         The constraint with the least slack.
+    binding_slack_mm : float
+        That slack; of an angle, the shift of a 20 mm implant's tip.
+    why : str
+        A sentence: what this candidate has over the others, what binds it and what costs it most.
+    weights : mapping of str to float
+        Of the terms in the score.
+    bite_mm : (sacrum, hip bone)
+        How deep it reaches into each bone.
+    scan_axial_to_sagittal_deg, scan_cranial_tilt_deg : float
+        Insertion direction in the scanner's planes.
+    skin_from_midline_mm : float
+        From the pelvis's median plane to the skin entry, to lateral; NaN without skin.
+    skin_from_psis_mm : (lateral, posterior, cranial)
+        From the PSIS to the skin entry, in the pelvic frame; NaN where either is unknown.
+    hu_path : tuple of float
+        HU on the axis every `HU_STEP_MM` from the joint's dorsal mouth to the tip.
+    cpt : str
+        ``27278`` within the joint, ``27279`` across it.
+    bone_removed_mm3 : float
+        Bone within the implant's volume.
+    section_mm : (k, 2) float64 array or None
+        Cross-section that is not round, mm, in `across_lps`; None for a circle.
+    across_lps : (2, 3) float64 array
+        Unit vectors across the axis: along the joint, and out of it.
     """
 
     grade: str
@@ -109,6 +135,90 @@ class Candidate:
     safe_entry_radius_mm: float
     hu_shell_mean: float
     binding: str
+    binding_slack_mm: float = 0.0
+    why: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    bite_mm: tuple[float, float] = (0.0, 0.0)
+    scan_axial_to_sagittal_deg: float = float("nan")
+    scan_cranial_tilt_deg: float = float("nan")
+    skin_from_midline_mm: float = float("nan")
+    skin_from_psis_mm: tuple[float, float, float] = (float("nan"),) * 3
+    hu_path: tuple[float, ...] = ()
+    cpt: str = ""
+    bone_removed_mm3: float = float("nan")
+    section_mm: NDArray[np.float64] | None = None
+    across_lps: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Give:
+    """One thing that would have to give for a path to exist, all else kept.
+
+    Attributes
+    ----------
+    constraint : str
+        One of `planner.trajectory.kernel.CONSTRAINTS`, or ``implant-size``.
+    words : str
+        For example ``a neural margin of 2.4 mm instead of 3``.
+    value : tuple of float
+        The limit that suffices, or diameter and length.
+    """
+
+    constraint: str
+    words: str
+    value: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class NoPath:
+    """Why there is no safe path.
+
+    Attributes
+    ----------
+    binding : str
+        The constraint that alone stops the most trials; empty where every trial breaks two or more.
+    reached_mm : float or None
+        What the best of those trials reaches of it (of an angle or a place: by how much it falls short, negative).
+    limit_mm : float or None
+        What it asks for.
+    implant_id, diameter_mm, length_mm
+        Catalogue entry, and size of the nearest path.
+    broken : mapping of str to float
+        Constraints that the nearest path breaks, and by how much, mm.
+    neural_mm : float or None
+        Its clearance to neural structures.
+    gives : tuple of Give
+        What would each alone let a path through; empty if nothing tried does.
+    """
+
+    binding: str
+    reached_mm: float | None
+    limit_mm: float | None
+    implant_id: str
+    diameter_mm: float
+    length_mm: float
+    broken: Mapping[str, float]
+    neural_mm: float | None
+    gives: tuple[Give, ...]
+
+
+@dataclass(frozen=True)
+class ThirdBest:
+    """The best path of one third, for comparison.
+
+    Attributes
+    ----------
+    fits : bool
+        Whether it keeps every constraint but that on the third.
+    articular_share, score, clearance_mm, gap_mm
+        Of that path; the last is the median gap of the articular joint in that third.
+    """
+
+    fits: bool
+    articular_share: float
+    score: float
+    clearance_mm: float
+    gap_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +239,10 @@ class SidePlan:
         How many trial paths each constraint turned down.
     findings : tuple of Finding
         What the search adds.
+    no_path : NoPath, optional
+        With ``no-safe-path``.
+    thirds_compared : mapping of str to ThirdBest
+        ``middle`` and ``inferior``: the tension between deep recess and vessels; only the first is ever proposed.
     """
 
     side: Side
@@ -137,3 +251,5 @@ class SidePlan:
     candidates: tuple[Candidate, ...]
     rejected: Mapping[str, int]
     findings: tuple[Finding, ...] = ()
+    no_path: NoPath | None = None
+    thirds_compared: Mapping[str, ThirdBest] = field(default_factory=dict)

@@ -2,12 +2,15 @@
 
 The tip is moved by an isotropic normal error in three dimensions, whose length is ``sigma * sqrt(8 / pi)`` in the mean
 (Maxwell), and the axis turned about the tip by a normal error in two, ``sigma * sqrt(pi / 2)`` in the mean (Rayleigh).
-The points are a Sobol sequence through the normal distribution's inverse.
+The outlines err too: all structures come nearer, or go farther, by a normal error whose 95th percentile is that of the
+bones' outlines at the joint. The points are Sobol sequences through the normal distribution's inverse, scrambled
+several times; the scatter of those replicates is the standard error.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,32 +28,52 @@ MAXWELL_MEAN = math.sqrt(8 / math.pi)
 RAYLEIGH_MEAN = math.sqrt(math.pi / 2)
 """Mean length of a standard normal vector in two dimensions."""
 
+NORMAL_P95 = 1.96
+"""95th percentile of the size of a standard normal number."""
+
+REPLICATES = 8
+"""Scramblings, which share the points [P]."""
+
 SEED = 1
-"""Of the Sobol sequence's scrambling: fixed, so that the same plan gives the same figure."""
+"""Of the first scrambling: fixed, so that the same plan gives the same figure."""
 
 Array = NDArray[np.float64]
 
 
 def breach_probability(
-    scene: Scene, pose: Array, size: tuple[float, float], models: PlacementModels, constraints: Constraints
+    scene: Scene,
+    pose: Array,
+    size: tuple[float, float],
+    models: PlacementModels,
+    constraints: Constraints,
+    outline_error_mm: float = 0.0,
 ) -> PlacementError:
-    """Share of placements that breach, under both error models.
+    """Share of placements that breach, under both error models, and its standard error.
 
     A breach is an implant nearer to a neural structure than the absolute floor, through the ventral or outer iliac
     cortex, or past the anterior margin.
     """
     normal = _normal_points(models.log2_samples)
     floors = np.array([constraints.neural_floor_mm, 0.0, 0.0, 0.0])
+    nearer = normal[:, 5] * (outline_error_mm / NORMAL_P95)
     shares = [
-        float(breached(scene, _placed(scene, pose, size[1], model, normal), size, floors))
+        breached(scene, _placed(scene, pose, size[1], model, normal), nearer, size, floors)
+        .reshape(REPLICATES, -1)
+        .mean(axis=1)
         for model in (models.navigated, models.fluoroscopic)
     ]
-    return PlacementError(navigated=shares[0], fluoroscopic=shares[1])
+    navigated, fluoroscopic = (float(share.mean()) for share in shares)
+    spread = [float(share.std(ddof=1)) / math.sqrt(REPLICATES) for share in shares]
+    return PlacementError(navigated, fluoroscopic, spread[0], spread[1])
 
 
+@cache
 def _normal_points(log2_samples: int) -> Array:
-    """Give standard normal points ``(n, 5)``."""
-    points: Array = norm.ppf(qmc.Sobol(5, scramble=True, rng=SEED).random_base2(log2_samples))
+    """Give standard normal points ``(n, 6)``, one replicate after the other."""
+    each = log2_samples - int(math.log2(REPLICATES))
+    drawn = [qmc.Sobol(6, scramble=True, rng=SEED + k).random_base2(each) for k in range(REPLICATES)]
+    points: Array = norm.ppf(np.vstack(drawn))
+    points.setflags(write=False)
     return points
 
 
@@ -62,7 +85,7 @@ def _placed(scene: Scene, pose: Array, length: float, model: PlacementModel, nor
     u = np.cross(direction, scene.part("facing"))
     u /= np.linalg.norm(u)
     across = np.stack([u, np.cross(direction, u)])
-    turned = direction + np.tan(normal[:, 3:] * math.radians(model.mean_deg / RAYLEIGH_MEAN)) @ across
+    turned = direction + np.tan(normal[:, 3:5] * math.radians(model.mean_deg / RAYLEIGH_MEAN)) @ across
     turned /= np.linalg.norm(turned, axis=1, keepdims=True)
     poses: Array = np.hstack([tip - 0.5 * length * turned, turned])
     return poses

@@ -95,7 +95,7 @@ class Region:
     fields : (z, y, x, 8) float32 array
         See `FIELDS`.
     structures : mapping of name to Structure
-        ``neural``, ``ventral_cortex`` and ``outer_iliac_cortex``, for the exact distances.
+        ``neural``, ``soft``, ``ventral_cortex`` and ``outer_iliac_cortex``, for the exact distances.
     """
 
     grid: Grid
@@ -110,7 +110,7 @@ def make_region(volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, 
     labels = bones.labels.values[box]
     sacrum = signed_distance(labels == Label.SACRUM, grid)
     hip = signed_distance(labels == joint.side.hip, grid)
-    neural = distance_to(keepouts.mask.values[box] > 0, grid)
+    neural = distance_to(keepouts.neural(box), grid)
     solid = _solid(np.minimum(sacrum, hip), grid, constraints.closing_mm)
     ventral, outer = _walls(solid, (sacrum, hip, neural), grid, bones.frame, joint.side)
     fields = np.empty((*grid.shape_zyx, len(FIELDS)), np.float32)
@@ -127,19 +127,15 @@ def make_region(volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, 
     for z in range(len(fields)):  # plane by plane: what is written stays in the cache
         for number, layer in enumerate(layers):
             fields[z, ..., number] = layer[z]
+    # all keep-outs that any implant in the joint can have as its nearest
+    near = keepouts.mask.grid.box_around(joint.vertices_lps, NEURAL_MARGIN_MM)
     structures = {
-        "neural": _neural_structure(keepouts, joint),
+        "neural": structure_of(keepouts.neural(near), keepouts.mask.grid.crop(near)),
+        "soft": structure_of(keepouts.soft(near), keepouts.mask.grid.crop(near)),
         "ventral_cortex": structure_of(ventral, grid),
         "outer_iliac_cortex": structure_of(outer, grid),
     }
     return Region(grid, fields, structures)
-
-
-def _neural_structure(keepouts: Keepouts, joint: Joint) -> Structure:
-    """All keep-outs that any implant in the joint can have as its nearest."""
-    grid = keepouts.mask.grid
-    box = grid.box_around(joint.vertices_lps, NEURAL_MARGIN_MM)
-    return structure_of(keepouts.mask.values[box] > 0, grid.crop(box))
 
 
 def _box(grid: Grid, joint: Joint, frame: PelvicFrame) -> tuple[slice, slice, slice]:

@@ -17,7 +17,7 @@ from planner.trajectory.config import Search
 from planner.trajectory.kernel import MEASURES, Scene, assess, climb, evaluate_all, is_new
 from planner.trajectory.scene import joint_normals
 
-__all__ = ["HAZARDS", "Climber", "Found", "Trials", "first_poses", "next_best", "try_all"]
+__all__ = ["HAZARDS", "Climber", "Found", "Size", "Trials", "first_poses", "next_best", "try_all"]
 
 IN_PLANE_DEG = (-24.0, 42.0)
 """First directions within the joint, from the axial plane to cranial: the tilts allowed and some more, for joints that
@@ -100,15 +100,19 @@ class Climber:
             found = self.known[key] = Found(pose, start.size, float(value))
         return found
 
+    def climb_from(self, pose: Array, size: Size, taken: Array) -> Found:
+        """Climb from a pose."""
+        return self.climb(Found(pose, size, 0.0), taken)
+
     def polish(self, found: Found, taken: Array) -> Found:
         """Climb with the safe entry radius in the score."""
         return found if found.value < 0 else self.climb(found, taken, polish=True)
 
 
-def first_poses(joint: Joint, scene: Scene, search: Search) -> Array:
-    """``(n, 6)`` poses over the middle third and beside it, in the joint's tangent plane and a little out of it."""
-    middle = joint.third == Third.MIDDLE
-    centres, normals = joint.vertices_lps[middle], joint_normals(joint)[middle]
+def first_poses(joint: Joint, scene: Scene, search: Search, third: Third = Third.MIDDLE) -> Array:
+    """``(n, 6)`` poses over a third of the joint and beside it, in the joint's tangent plane and a little out of it."""
+    there = joint.third == third
+    centres, normals = joint.vertices_lps[there], joint_normals(joint)[there]
     kept = _thin(centres, scene, search.centre_step_mm)
     centres, normals = centres[kept], normals[kept]
     turns = np.radians(np.arange(IN_PLANE_DEG[0], IN_PLANE_DEG[1] + 1e-9, search.angle_step_deg))

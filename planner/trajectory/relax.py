@@ -1,0 +1,193 @@
+"""No safe path: which constraint binds, how near the best path comes, and what would have to give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.trajectory.candidate import solid_of
+from planner.trajectory.exact import clearance_to
+from planner.trajectory.kernel import CONSTRAINTS, Scene, assess, climb, only_broken
+from planner.trajectory.model import Give, NoPath
+from planner.trajectory.scene import with_guard
+from planner.trajectory.search import Found, Size, Trials, try_all
+from planner.trajectory.task import Task
+
+__all__ = ["explain_no_path", "words_of"]
+
+UNIT_OF_SLACK = dict.fromkeys(("axial-angle", "cranial-tilt"), "mm at the tip of a 20 mm implant")
+"""Of the constraints on angles; all others are in mm."""
+
+LIMITS = {
+    "neural-clearance": ("neural_mm", 0.1, "a neural margin of {0:.1f} mm instead of {1:g}"),
+    "ventral-cortex": ("cortex_mm", 0.1, "{0:.1f} mm to the cortex instead of {1:g}"),
+    "outer-iliac-cortex": ("cortex_mm", 0.1, "{0:.1f} mm to the cortex instead of {1:g}"),
+    "anterior-margin": ("implant_to_margin_mm", 0.1, "{0:.1f} mm to the anterior margin instead of {1:g}"),
+    "access": ("nibble_mm", 10.0, "a nibble of {0:.1f} mm on the way in instead of {1:g}"),
+    "sciatic-notch": ("sciatic_notch_mm", 0.1, "{0:.1f} mm to the sciatic notch instead of {1:g}"),
+    "in-joint": ("joint_offset_mm", 8.0, "a centre {0:.1f} mm off the mid-surface instead of {1:g}"),
+}
+"""Setting of each constraint, how far it is relaxed at most, and how that is said."""
+
+ANGLES = {
+    "axial-angle": ("axial_deg", 20.0, "axial angles from {0:.0f} to {1:.0f} degrees"),
+    "cranial-tilt": ("cranial_tilt_deg", 20.0, "cranial tilts from {0:.0f} to {1:.0f} degrees"),
+}
+"""The same of ranges: by how much they are widened at most, at both ends."""
+
+HALVINGS = 5
+"""Of the interval in which the limit that suffices lies."""
+
+SMALLER_MM, LEAST_DIAMETER_MM, LEAST_LENGTH_MM = (2.0, 4.0), 4.0, 10.0
+"""Smaller implants tried: by how much thinner, and no smaller than this [P]."""
+
+STARTS = 4
+"""Best trials from which a path is climbed to."""
+
+Array = NDArray[np.float64]
+
+
+def explain_no_path(task: Task, guarded: Scene, trials: Trials, found: Found) -> NoPath:
+    """Explain why nothing fits.
+
+    Parameters
+    ----------
+    task : Task
+        The side.
+    guarded : Scene
+        What the search held the trials against.
+    trials : Trials
+        All first poses.
+    found : Found
+        The path that comes nearest.
+    """
+    alone, slack = np.zeros(len(CONSTRAINTS), np.int64), np.full(len(CONSTRAINTS), -np.inf)
+    for size in trials.values:
+        count, best = only_broken(guarded, trials.poses, size)
+        alone, slack = alone + count, np.maximum(slack, best)
+    binding = int(alone.argmax()) if alone.any() else None
+    name = CONSTRAINTS[binding] if binding is not None else ""
+    limit = _limit(task, name)
+    _, left, _, _ = assess(guarded, found.pose, found.size)
+    neural = clearance_to(solid_of(task, found), task.region.structures["neural"])
+    return NoPath(
+        binding=name,
+        reached_mm=None if binding is None else float(slack[binding]) + (limit or 0.0),
+        limit_mm=limit,
+        implant_id=task.implant.id,
+        diameter_mm=found.size[0],
+        length_mm=found.size[1],
+        broken={CONSTRAINTS[k]: float(-left[k]) for k in np.flatnonzero(left < 0)},
+        neural_mm=None if neural is None else neural.mm,
+        gives=tuple(_gives(task, trials, list(trials.values))),
+    )
+
+
+def _limit(task: Task, name: str) -> float | None:
+    """Give what a constraint asks for, with the search's margin and guard; None where it is no clearance."""
+    if name not in LIMITS or name in ("access", "in-joint"):
+        return None
+    margin = task.config.constraints.segmentation_margin_mm if name == "neural-clearance" else 0.0
+    guard = 0.0 if name == "sciatic-notch" else task.config.search.guard_mm
+    return float(getattr(task.config.constraints, LIMITS[name][0])) + margin + guard
+
+
+def words_of(no_path: NoPath) -> str:
+    """Say it in sentences."""
+    broken = ", ".join(f"{name} by {mm:.1f} mm" for name, mm in no_path.broken.items())
+    nearest = f"The nearest path ({no_path.diameter_mm:g} x {no_path.length_mm:g} mm) breaks {broken}."
+    neural = "" if no_path.neural_mm is None else f" Its clearance to neural structures is {no_path.neural_mm:.1f} mm."
+    gives = " or ".join(give.words for give in no_path.gives)
+    would = (
+        f" What would have to give: {gives}." if gives else " No single relaxation that was tried lets a path through."
+    )
+    return f"No safe path: {_binds(no_path)} {nearest}{neural}{would}"
+
+
+def _binds(no_path: NoPath) -> str:
+    if not no_path.binding:
+        return "every trial breaks two constraints or more."
+    if no_path.limit_mm is not None and no_path.reached_mm is not None:
+        return (
+            f"{no_path.binding} binds; the best path that keeps all else comes to {no_path.reached_mm:.1f} mm where "
+            f"{no_path.limit_mm:.2f} mm are asked for."
+        )
+    short = -(no_path.reached_mm or 0.0)
+    return f"{no_path.binding} binds; it is missed by {short:.1f} {UNIT_OF_SLACK.get(no_path.binding, 'mm')}."
+
+
+def _gives(task: Task, trials: Trials, sizes: Sequence[Size]) -> Iterator[Give]:
+    """Try each relaxation alone, with the smallest size: a larger one is no less in the way."""
+    smallest = min(sizes)
+    for smaller in _smaller(smallest):
+        if _fits(task.guarded(task.config.search.guard_mm), trials.poses, smaller):
+            yield Give("implant-size", f"an implant of {smaller[0]:g} x {smaller[1]:g} mm", smaller)
+            break
+    tried = set()
+    for name in (*LIMITS, *ANGLES):
+        setting = (LIMITS.get(name) or ANGLES[name])[0]
+        if setting not in tried:
+            tried.add(setting)
+            share = _least_share(task, trials.poses, smallest, name)
+            if share is not None:
+                yield _give(task, name, share)
+
+
+def _smaller(size: Size) -> Iterator[Size]:
+    diameter, length = size
+    for thinner in SMALLER_MM:
+        if diameter - thinner >= LEAST_DIAMETER_MM:
+            yield diameter - thinner, length
+    if length > LEAST_LENGTH_MM:
+        yield diameter, LEAST_LENGTH_MM
+        if diameter - SMALLER_MM[-1] >= LEAST_DIAMETER_MM:
+            yield diameter - SMALLER_MM[-1], LEAST_LENGTH_MM
+
+
+def _least_share(task: Task, poses: Array, size: Size, name: str) -> float | None:
+    """Least share of the whole relaxation with which a path fits; None where none does."""
+    if not _fits(_relaxed(task, name, 1.0), poses, size):
+        return None
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if _fits(_relaxed(task, name, middle), poses, size) else (middle, high)
+    return high
+
+
+def _relaxed(task: Task, name: str, share: float) -> Scene:
+    setting, value = _setting(task, name, share)
+    constraints = task.config.constraints.model_copy(update={setting: value})
+    config = task.config.model_copy(update={"constraints": constraints})
+    return with_guard(task.scene, config, config.search.guard_mm)
+
+
+def _setting(task: Task, name: str, share: float) -> tuple[str, Any]:
+    """Give the setting of a constraint and its value, relaxed by a share."""
+    if name in ANGLES:
+        setting, wider, _ = ANGLES[name]
+        low, high = getattr(task.config.constraints, setting)
+        return setting, (low - share * wider, high + share * wider)
+    setting, extreme, _ = LIMITS[name]
+    present = float(getattr(task.config.constraints, setting))
+    return setting, present + share * (extreme - present)
+
+
+def _give(task: Task, name: str, share: float) -> Give:
+    setting, value = _setting(task, name, share)
+    if name in ANGLES:
+        return Give(name, ANGLES[name][2].format(*value), value)
+    return Give(name, LIMITS[name][2].format(value, getattr(task.config.constraints, setting)), (value,))
+
+
+def _fits(scene: Scene, poses: Array, size: Size) -> bool:
+    """Whether a trial keeps every constraint, or one that is climbed to from the best of them."""
+    values = try_all(scene, poses, [size]).values[size]
+    if values.max() >= 0:
+        return True
+    nothing = np.zeros((0, 6))
+    starts = poses[np.argsort(-values, kind="stable")[:STARTS]]
+    return any(climb(scene, start, size, nothing, (5.0, 5.0), False)[1] >= 0 for start in starts)

@@ -17,6 +17,7 @@ from planner import __version__
 from planner.backends import Backend
 from planner.backends.totalsegmentator import TotalSegmentator
 from planner.config import PlanConfig
+from planner.dicom import DicomOrigin
 from planner.errors import ConfigError
 from planner.findings import Finding, Level
 from planner.fluoroscopy import CArmCard, make_card, with_views
@@ -138,6 +139,8 @@ class Case:
         What each stage cost.
     cards : mapping of Side to CArmCard
         The C-arm's views, and what Dall measures.
+    origin : DicomOrigin or None
+        The CT's files; None where it is no DICOM.
     """
 
     document: PlanDocument
@@ -148,6 +151,7 @@ class Case:
     plans: Mapping[Side, SidePlan]
     stages: tuple[StageRecord, ...]
     cards: Mapping[Side, CArmCard]
+    origin: DicomOrigin | None = None
 
 
 def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) -> Case:
@@ -176,7 +180,7 @@ def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) 
         pose = locate_pelvis(thin_cells(scan.cells), settings.model)
     with log.stage("read pelvis"):
         volume, place, sha256 = _read_pelvis(scan, pose, settings.model)
-    description, findings = scan.description, (*scan.findings, *place.findings())
+    description, origin, findings = scan.description, scan.origin, (*scan.findings, *place.findings())
     del scan  # decoded slices are let go: from here on only the pelvis is held
     anatomy = _measure(volume, place, pose, settings, log)
     findings = _unique((*findings, *_anatomy_findings(anatomy)))
@@ -188,7 +192,7 @@ def run_case(source: Path, settings: CaseSettings, log: StageLog | None = None) 
         cards = {side: _card(side, anatomy, plans[side], settings.config) for side in BOTH_SIDES}
         plans = {side: with_views(plans[side], cards[side], anatomy.bones) for side in BOTH_SIDES}
     document = _with_cards(_document(sha256, place, findings, anatomy, plans, settings.config), cards)
-    return Case(document, description, settings, place, anatomy, plans, tuple(log.records), cards)
+    return Case(document, description, settings, place, anatomy, plans, tuple(log.records), cards, origin)
 
 
 def _card(side: Side, anatomy: Anatomy, plan: SidePlan, config: PlanConfig) -> CArmCard:

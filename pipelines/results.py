@@ -17,6 +17,7 @@ from pipelines.stages import peak_rss_mb
 from planner import NOTICE, __version__
 from planner.backends.gpu import find_card
 from planner.errors import ConfigError
+from planner.exports import ExportCase, write_exports
 from planner.figures import FigureCase, figure_jobs
 from planner.images import write_placed_labels
 from planner.joint import write_joint_ply
@@ -68,7 +69,8 @@ def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
         for side, joint in case.anatomy.joints.items():
             write_joint_ply(partial / f"joint_{side}.ply", joint)
         pictures = _draw(case, partial) if figures else []
-        (partial / MANIFEST).write_text(json.dumps(_manifest(case), indent=1) + "\n", encoding="utf-8")
+        lacks = write_exports(_exported(case), partial, case.settings.config.exports, pictures)
+        (partial / MANIFEST).write_text(json.dumps(_manifest(case, lacks), indent=1) + "\n", encoding="utf-8")
     return [folder / picture.relative_to(partial) for picture in pictures]
 
 
@@ -84,7 +86,12 @@ def _draw(case: Case, folder: Path) -> list[Path]:
     return run_side_by_side(figure_jobs(figure_case, folder / "figures"))
 
 
-def _manifest(case: Case) -> dict[str, object]:
+def _exported(case: Case) -> ExportCase:
+    bones, keepouts = case.anatomy.bones.labels, case.anatomy.keepouts.mask
+    return ExportCase(case.document, bones, keepouts, case.place.to_input(bones), case.origin)
+
+
+def _manifest(case: Case, no_dicom: str) -> dict[str, object]:
     settings = case.settings
     return {
         "notice": NOTICE,
@@ -104,6 +111,7 @@ def _manifest(case: Case) -> dict[str, object]:
             "resample": settings.resample,
             "config": settings.config.model_dump(mode="json"),
         },
+        "dicom": {"written": not no_dicom, "reason": no_dicom},
         "stages": [
             {"name": record.name, "seconds": record.seconds, "peak_rss_mb": record.peak_rss_mb}
             for record in case.stages

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from planner.errors import ConfigError
+from planner.exports.config import ExportConfig
 from planner.fluoroscopy.config import FluoroscopyConfig
 from planner.joint.config import JointConfig
 from planner.keepout.config import KeepoutConfig
@@ -28,6 +29,7 @@ class PlanConfig(BaseModel):
     keepout: KeepoutConfig = KeepoutConfig()
     trajectory: TrajectoryConfig = TrajectoryConfig()
     fluoroscopy: FluoroscopyConfig = FluoroscopyConfig()
+    exports: ExportConfig = ExportConfig()
 
 
 def load_config(path: Path | None) -> PlanConfig:

@@ -105,8 +105,10 @@ def test_folder_is_that_of_the_contract(result):
     names = {path.name for path in result.iterdir()}
     assert names == {
         "plan.json", "labels.nii.gz", "keepout.nii.gz", "joint_left.ply", "joint_right.ply", "figures", "manifest.json",
+        "labels.seg.nrrd", "keepout.seg.nrrd", "markups", "meshes", "dicom",
     }  # fmt: skip
-    assert list((result / "figures").glob("*.png"))
+    for folder, ending in (("figures", "png"), ("markups", "mrk.json"), ("meshes", "stl"), ("dicom", "dcm")):
+        assert list((result / folder).glob(f"*.{ending}"))
 
 
 def test_manifest_tells_versions_settings_and_cost(result):
@@ -124,10 +126,11 @@ def test_verification_agrees(result):
     assert [check for check in verification.checks if not check.passed] == []
 
 
-def test_the_patient_is_nowhere(result):
+def test_the_patient_is_in_objects_of_the_study_and_nowhere_else(result):
     for path in result.rglob("*"):
+        assert "PHANTOM" not in path.name
         if path.is_file():
-            assert b"PHANTOM^" not in path.read_bytes()
+            assert (b"PHANTOM^" in path.read_bytes()) == (path.parent.name == "dicom")
 
 
 def test_same_bytes_from_another_format_and_axis_order(result, phantom, tmp_path):
@@ -137,6 +140,9 @@ def test_same_bytes_from_another_format_and_axis_order(result, phantom, tmp_path
     flipped = Volume(phantom.volume.hu[:, :, ::-1].copy(), type(phantom.volume.grid)(phantom.volume.hu.shape, turned))
     write_volume(tmp_path / "flipped.nii.gz", flipped)
     write_case(run_case(tmp_path / "flipped.nii.gz", CaseSettings()), tmp_path / "plan", figures=False)
+    assert not (tmp_path / "plan" / "dicom").exists()
+    manifest = json.loads((tmp_path / "plan" / "manifest.json").read_text())
+    assert manifest["dicom"] == {"written": False, "reason": "the input is not DICOM"}
     assert (tmp_path / "plan" / "plan.json").read_bytes() == (result / "plan.json").read_bytes()
     ours = read_labels(tmp_path / "plan" / "labels.nii.gz").values[:, :, ::-1]
     assert np.array_equal(ours, read_labels(result / "labels.nii.gz").values)

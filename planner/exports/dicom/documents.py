@@ -35,7 +35,7 @@ def write_picture(path: Path, target: Target, number: int, title: str, rgb: NDAr
     data.ConversionType, data.BurnedInAnnotation = "WSD", "NO"
     data.ImageType = ["DERIVED", "SECONDARY"]
     data.ImageComments = f"{title}. {NOTICE}"
-    data.PatientOrientation = data.Laterality = ""
+    data.PatientOrientation, data.BodyPartExamined = "", "PELVIS"
     data.SamplesPerPixel, data.PhotometricInterpretation, data.PlanarConfiguration = 3, "RGB", 0
     data.Rows, data.Columns = rgb.shape[:2]
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0

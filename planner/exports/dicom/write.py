@@ -23,6 +23,9 @@ from planner.volume import PlacedLabels
 
 __all__ = ["what_lacks", "write_dicom"]
 
+WORDS = {".png": "figure", ".stl": "mesh", ".pdf": "document"}
+"""Attachments by their ending, and how their objects' file names begin."""
+
 
 def what_lacks(study: SourceStudy) -> str:
     """Say why no object can join a study; empty where they can."""
@@ -62,7 +65,7 @@ def write_dicom(
             write_segmentation(folder / "seg.dcm", target, labels, segmentation),
             write_report(folder / "sr.dcm", target),
         ]
-        for suffix in (".png", ".stl", ".pdf"):
+        for suffix in WORDS:
             files = [path for path in attachments if path.suffix == suffix]
             written += [_attach(folder, target, number, path) for number, path in enumerate(files, start=1)]
     return written
@@ -70,7 +73,7 @@ def write_dicom(
 
 def _attach(folder: Path, target: Target, number: int, path: Path) -> Path:
     title = path.stem.replace("_", " ")
-    place = folder / f"{path.stem}_{path.suffix[1:]}.dcm"
+    place = folder / f"{WORDS[path.suffix]}_{path.stem}.dcm"
     if path.suffix == ".png":
         with Image.open(path) as picture:
             return write_picture(place, target, number, title, np.asarray(picture.convert("RGB")))

@@ -27,8 +27,8 @@ LEAST_SHARE = 0.7
 """At least so much of the near and parallel area is articular: a wider part of more than this is no rim `[P]`."""
 
 LEAST_AREA_MM2, WIDER_MM = 750.0, 1.5
-"""Half of the published area (15.0 cm2): a joint with less of its face below the widest articular gap is widened and not
-small, and its zone ends at a gap wider by the second `[P]`."""
+"""Half of the published area (15.0 cm2): a joint with less of its face below the widest articular gap is widened and
+not small, and its zone ends at a gap wider by the second `[P]`."""
 
 END_PERCENTILES = (0.1, 99.9)
 """Robust ends of the zone: a single stray vertex does not move the thirds. Of a limb that ends in a half circle, 1 %

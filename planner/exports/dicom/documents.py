@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
+from pydicom.sequence import Sequence as Items
 from pydicom.uid import EncapsulatedPDFStorage, EncapsulatedSTLStorage, SecondaryCaptureImageStorage
 
 from planner import NOTICE
 from planner.exports.dicom.concepts import code_sequence
-from planner.exports.dicom.objects import Kind, Target, instances, referenced_series, save
+from planner.exports.dicom.objects import Kind, Target, save
+from planner.exports.dicom.report import KIND as REPORT_KIND
 from planner.exports.terminology import Concept
 
 __all__ = ["write_pdf", "write_picture", "write_stl_object"]
@@ -28,8 +30,9 @@ REPORT = Concept("18748-4", "LN", "Diagnostic imaging report")
 MODEL = Concept("85040-4", "LN", "Three-dimensional model")
 
 
-def write_picture(path: Path, target: Target, number: int, title: str, rgb: NDArray[np.uint8]) -> Path:
+def write_picture(path: Path, target: Target, number: int, rgb: NDArray[np.uint8]) -> Path:
     """Write a picture ``(rows, columns, 3)`` as a secondary capture (PS3.3 A.8.1)."""
+    title = path.stem.replace("_", " ")
     pixels = np.ascontiguousarray(rgb).tobytes()
     data = target.new(PICTURE, number, hashlib.sha256(pixels).digest())
     data.ConversionType, data.BurnedInAnnotation = "WSD", "NO"
@@ -46,20 +49,27 @@ def write_picture(path: Path, target: Target, number: int, title: str, rgb: NDAr
 
 
 def write_pdf(path: Path, target: Target, pdf: bytes) -> Path:
-    """Write a PDF as an encapsulated document (PS3.3 A.45.1)."""
+    """Write a PDF as an encapsulated document that refers to the structured report (PS3.3 A.45.1)."""
     data = _encapsulated(target, PDF, 1, "sacroplan report", pdf, "application/pdf")
     data.ConceptNameCodeSequence = code_sequence(REPORT)
     data.ConversionType = "WSD"
+    data.SourceInstanceSequence = target.refer(REPORT_KIND).ReferencedInstanceSequence
     return save(data, path)
 
 
-def write_stl_object(path: Path, target: Target, number: int, title: str, stl: bytes) -> Path:
-    """Write a binary STL as an encapsulated document in the CT's frame of reference (PS3.3 A.85.1)."""
+def write_stl_object(path: Path, target: Target, number: int, stl: bytes, drawn_on: Kind) -> Path:
+    """Write a binary STL as an encapsulated document in the CT's frame of reference (PS3.3 A.85.1).
+
+    `drawn_on` is the segmentation that it refers to.
+    """
+    title = path.stem.replace("_", " ")
     data = _encapsulated(target, STL, number, title, stl, "model/stl")
     data.ConceptNameCodeSequence = code_sequence(MODEL)
     data.FrameOfReferenceUID = target.frame_of_reference
     data.PositionReferenceIndicator = str(target.header.get("PositionReferenceIndicator", ""))
-    data.ReferencedSeriesSequence = referenced_series(target.study)
+    source = target.refer(drawn_on)
+    data.ReferencedSeriesSequence = Items([source])
+    data.SourceInstanceSequence = source.ReferencedInstanceSequence
     data.MeasurementUnitsCodeSequence = code_sequence(MM)
     data.ModelModification, data.ModelMirroring = "NO", "NO"
     data.ModelUsageCodeSequence = code_sequence(PLANNING)
@@ -72,7 +82,6 @@ def _encapsulated(target: Target, kind: Kind, number: int, title: str, body: byt
     data.BurnedInAnnotation = "NO"
     data.AcquisitionDateTime = ""
     data.DocumentTitle = f"{title}. {NOTICE}"
-    data.SourceInstanceSequence = instances(target.study)
     data.MIMETypeOfEncapsulatedDocument = media
     data.EncapsulatedDocumentLength = len(body)
     data.EncapsulatedDocument = body + bytes(len(body) % 2)

@@ -20,7 +20,7 @@ from planner import __version__
 from planner.dicom.study import PATIENT_AND_STUDY, SourceStudy
 from planner.plan import PlanDocument
 
-__all__ = ["Kind", "Target", "instances", "referenced_series", "save"]
+__all__ = ["Kind", "Target", "referenced_series", "save"]
 
 UID_DIGITS = 31
 """Hexadecimal digits of a hash that become a UID: 124 bits, in the 39 decimal digits that 2.25 leaves."""
@@ -85,6 +85,21 @@ class Target:
             state.update(b"\0" + (part.encode() if isinstance(part, str) else part))
         return UID(f"2.25.{int(state.hexdigest()[:UID_DIGITS], 16)}")
 
+    def instance(self, kind: Kind, number: int, *content: str | bytes) -> UID:
+        """SOP Instance UID of an object; see `new`."""
+        return self.uid(kind.description, str(number), *content)
+
+    def series(self, kind: Kind) -> UID:
+        """Series Instance UID of all objects of a kind."""
+        return self.uid("series", kind.description)
+
+    def refer(self, kind: Kind) -> Dataset:
+        """Item that refers to the one object of a kind, within its series."""
+        series = Dataset()
+        series.ReferencedInstanceSequence = Sequence([_reference(kind.sop_class, self.instance(kind, 1))])
+        series.SeriesInstanceUID = self.series(kind)
+        return series
+
     def new(self, kind: Kind, number: int, *content: str | bytes) -> FileDataset:
         """Begin an object.
 
@@ -97,11 +112,11 @@ class Target:
         *content : str or bytes
             What it holds beyond the plan, for its identifier.
         """
-        instance = self.uid(kind.description, str(number), *content)
+        instance = self.instance(kind, number, *content)
         data = FileDataset("", {}, file_meta=_meta(kind.sop_class, instance), preamble=bytes(128))
         self._take_over(data)
         data.SOPClassUID, data.SOPInstanceUID = kind.sop_class, instance
-        data.Modality, data.SeriesInstanceUID = kind.modality, self.uid("series", kind.description)
+        data.Modality, data.SeriesInstanceUID = kind.modality, self.series(kind)
         data.SeriesNumber, data.SeriesDescription = kind.series, kind.description
         data.InstanceNumber = number
         data.ContentDate, data.ContentTime = self.moment
@@ -128,20 +143,17 @@ def _meta(sop_class: str, instance: UID) -> FileMetaDataset:
 
 def referenced_series(study: SourceStudy) -> Sequence:
     """Referenced Series Sequence: every file of the CT, each once (PS3.3 C.12.2)."""
+    files = dict.fromkeys((one.sop_class, one.sop_instance) for one in study.slices)
     series = Dataset()
-    series.ReferencedInstanceSequence = instances(study)
+    series.ReferencedInstanceSequence = Sequence(_reference(*file) for file in files)
     series.SeriesInstanceUID = str(study.header.get("SeriesInstanceUID", ""))
     return Sequence([series])
 
 
-def instances(study: SourceStudy) -> Sequence:
-    """Every file of the CT as an item that refers to it."""
-    items = []
-    for sop_class, instance in dict.fromkeys((one.sop_class, one.sop_instance) for one in study.slices):
-        item = Dataset()
-        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, instance
-        items.append(item)
-    return Sequence(items)
+def _reference(sop_class: str, instance: str) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, instance
+    return item
 
 
 def save(data: FileDataset, path: Path) -> Path:

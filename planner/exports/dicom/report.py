@@ -23,7 +23,7 @@ from planner.exports.terminology import OWN_SCHEME, SIDES, Concept
 from planner.labels import Side
 from planner.plan import CandidateDocument, ForamenDocument, JointDocument, PlanDocument, Point, SideDocument
 
-__all__ = ["write_report"]
+__all__ = ["KIND", "write_report"]
 
 KIND = Kind(Comprehensive3DSRStorage, "SR", "sacroplan plan", 9003)
 

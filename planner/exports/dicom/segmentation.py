@@ -32,10 +32,12 @@ from planner.seg_labels import LABEL_MAP_STORAGE
 from planner.segmentation.shapes import boxes_of
 from planner.volume import Box, PlacedLabels
 
-__all__ = ["write_segmentation"]
+__all__ = ["SEGMENTATIONS", "write_segmentation"]
 
-BINARY = Kind(SegmentationStorage, "SEG", "sacroplan bones", 9001)
-LABELMAP = Kind(LABEL_MAP_STORAGE, "SEG", "sacroplan bones, label map", 9002)
+SEGMENTATIONS = {
+    "binary": Kind(SegmentationStorage, "SEG", "sacroplan bones", 9001),
+    "labelmap": Kind(LABEL_MAP_STORAGE, "SEG", "sacroplan bones, label map", 9002),
+}
 
 SEGMENTED = Concept("113076", "DCM", "Segmentation")
 SOURCE_IMAGE = Concept("121322", "DCM", "Source image for image processing operation")
@@ -81,7 +83,7 @@ def write_segmentation(
     present = [structure for structure in BONE_STRUCTURES if structure.value in boxes]
     drawn = _label_frames(labels) if kind == "labelmap" else _binary_frames(labels, present, boxes)
     frames = sorted(drawn, key=lambda frame: (frame.segment, frame.plane))
-    data = target.new(BINARY if kind == "binary" else LABELMAP, 1)
+    data = target.new(SEGMENTATIONS[kind], 1)
     _describe_image(data, labels.grid, len(frames), kind)
     _describe_series(data, target)
     data.SegmentSequence = Items(_segment(target, number, s) for number, s in _numbered(present, kind))

@@ -16,9 +16,9 @@ from pydicom.config import disable_value_validation
 
 from planner.dicom import SourceStudy
 from planner.exports.dicom.documents import write_pdf, write_picture, write_stl_object
-from planner.exports.dicom.objects import Target
+from planner.exports.dicom.objects import Kind, Target
 from planner.exports.dicom.report import write_report
-from planner.exports.dicom.segmentation import write_segmentation
+from planner.exports.dicom.segmentation import SEGMENTATIONS, write_segmentation
 from planner.volume import PlacedLabels
 
 __all__ = ["what_lacks", "write_dicom"]
@@ -60,6 +60,7 @@ def write_dicom(
         Kind of the SEG.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    kind = SEGMENTATIONS[segmentation]
     with disable_value_validation():  # what the CT holds against the standard is taken over as it is
         written = [
             write_segmentation(folder / "seg.dcm", target, labels, segmentation),
@@ -67,16 +68,15 @@ def write_dicom(
         ]
         for suffix in WORDS:
             files = [path for path in attachments if path.suffix == suffix]
-            written += [_attach(folder, target, number, path) for number, path in enumerate(files, start=1)]
+            written += [_attach(folder, target, number, path, kind) for number, path in enumerate(files, start=1)]
     return written
 
 
-def _attach(folder: Path, target: Target, number: int, path: Path) -> Path:
-    title = path.stem.replace("_", " ")
+def _attach(folder: Path, target: Target, number: int, path: Path, drawn_on: Kind) -> Path:
     place = folder / f"{WORDS[path.suffix]}_{path.stem}.dcm"
     if path.suffix == ".png":
         with Image.open(path) as picture:
-            return write_picture(place, target, number, title, np.asarray(picture.convert("RGB")))
+            return write_picture(place, target, number, np.asarray(picture.convert("RGB")))
     if path.suffix == ".pdf":
         return write_pdf(place, target, path.read_bytes())
-    return write_stl_object(place, target, number, title, path.read_bytes())
+    return write_stl_object(place, target, number, path.read_bytes(), drawn_on)

@@ -82,6 +82,8 @@ def _draw(case: Case, folder: Path) -> list[Path]:
         joints=anatomy.joints,
         keepouts=anatomy.keepouts,
         plans=case.plans,
+        cards=case.cards,
+        fluoroscopy=case.settings.config.fluoroscopy,
     )
     return run_side_by_side(figure_jobs(figure_case, folder / "figures"))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from planner.figures.c_arm import draw_c_arm
 from planner.figures.cover import draw_cover
 from planner.figures.gap_map import draw_gap_map
 from planner.figures.model import FigureCase
@@ -24,7 +25,8 @@ def figure_jobs(case: FigureCase, folder: Path) -> list[Callable[[], Path]]:
     """Figures of a case, each to be drawn by a call, in any order and process.
 
     Both sides get axial slices and, where the joint was found, a map of its gap; sides with a candidate also get
-    sections along and down the implant. A side without a plan shows the anatomy and the reason.
+    sections along and down the implant, and sides with a C-arm card its simulated radiographs. A side without a plan
+    shows the anatomy and the reason.
 
     Parameters
     ----------
@@ -50,4 +52,6 @@ def figure_jobs(case: FigureCase, folder: Path) -> list[Callable[[], Path]]:
         joint = case.joints.get(side)
         if joint is not None and len(joint.faces):
             jobs.append(partial(draw_gap_map, case, side, joint, folder))
+        if side in case.cards:
+            jobs.append(partial(draw_c_arm, case, side, folder))
     return jobs

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.fluoroscopy.card import CArmCard
+from planner.fluoroscopy.config import FluoroscopyConfig
 from planner.joint.model import Joint, Zone
 from planner.keepout.model import Keepouts
 from planner.labels import Label, Side
@@ -56,6 +58,13 @@ class Cylinder:
         """Unit vector of insertion, from entry to tip."""
         return (self.tip_lps - self.entry_lps) / self.length_mm
 
+    def rims_lps(self, points: int = 48) -> Vector:
+        """Points round both end faces, ``(2 points, 3)``."""
+        across = np.linalg.svd(self.axis_lps[None, :])[2][1:]
+        turn = np.linspace(0, 2 * np.pi, points, endpoint=False)
+        rim = self.radius_mm * (np.cos(turn)[:, None] * across[0] + np.sin(turn)[:, None] * across[1])
+        return np.concatenate([self.entry_lps + rim, self.tip_lps + rim])
+
     def outside_mm(self, points_lps: Vector) -> Vector:
         """How far points ``(..., 3)`` lie outside; zero on the surface, negative inside; too small beyond the edges."""
         offset = points_lps - self.centre_lps
@@ -81,6 +90,10 @@ class FigureCase:
         Canal and foramina.
     plans : mapping of Side to SidePlan
         Both sides.
+    cards : mapping of Side to CArmCard
+        Sides whose C-arm views are drawn.
+    fluoroscopy : FluoroscopyConfig
+        The C-arm.
     """
 
     volume: Volume
@@ -88,6 +101,8 @@ class FigureCase:
     joints: Mapping[Side, Joint]
     keepouts: Keepouts
     plans: Mapping[Side, SidePlan]
+    cards: Mapping[Side, CArmCard] = field(default_factory=dict)
+    fluoroscopy: FluoroscopyConfig = field(default_factory=FluoroscopyConfig)
 
     def best(self, side: Side) -> Candidate | None:
         """First-ranked candidate of a side, if there is one."""

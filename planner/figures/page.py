@@ -26,6 +26,9 @@ DPI = 110
 TITLE_IN, LINE_IN, FOOT_IN, GAP_IN = 0.68, 0.165, 0.8, 0.28
 """Heights of title and state, of a line of text, of legend and notice, and the space between panels, inches [P]."""
 
+ROW_GAP_IN = 0.3
+"""Above each of several rows of panels, for titles, inches [P]."""
+
 LEGEND_IN = 1.55
 """Width of a legend's entry, inches: narrower pages have a legend of two rows."""
 
@@ -56,22 +59,24 @@ class Heading:
 
 
 class Page:
-    """One figure with panels in a row."""
+    """One figure with panels in a row, or in rows of the same widths and heights."""
 
-    def __init__(self, heading: Heading, widths_in: Sequence[float], height_in: float) -> None:
+    def __init__(self, heading: Heading, widths_in: Sequence[float], height_in: float, rows: int = 1) -> None:
         self.width = sum(widths_in) + GAP_IN * (len(widths_in) + 1)
         columns = int((self.width - 2 * GAP_IN) * COLUMNS_PER_IN)
         told = [part for line in heading.lines for part in textwrap.wrap(line, columns)]
-        self.height = TITLE_IN + LINE_IN * len(told) + height_in + FOOT_IN
+        panels_in = height_in if rows == 1 else (height_in + ROW_GAP_IN) * rows
+        self.height = TITLE_IN + LINE_IN * len(told) + panels_in + FOOT_IN
         self.figure = Figure(figsize=(self.width, self.height), dpi=DPI, facecolor=palette.PAPER)
         FigureCanvasAgg(self.figure)
-        self.axes = self._panels(widths_in, height_in)
+        bottoms = [FOOT_IN + (height_in + ROW_GAP_IN) * row for row in reversed(range(rows))]
+        self.axes = [axes for bottom in bottoms for axes in self._panels(widths_in, height_in, bottom)]
         self._head(heading, told)
 
-    def _panels(self, widths_in: Sequence[float], height_in: float) -> list[Axes]:
+    def _panels(self, widths_in: Sequence[float], height_in: float, bottom_in: float) -> list[Axes]:
         axes, left = [], GAP_IN
         for width in widths_in:
-            box = (left / self.width, FOOT_IN / self.height, width / self.width, height_in / self.height)
+            box = (left / self.width, bottom_in / self.height, width / self.width, height_in / self.height)
             axes.append(self.figure.add_axes(box))
             left += width + GAP_IN
         return axes
@@ -121,7 +126,12 @@ def _extra_handles() -> dict[str, Line2D | Patch]:
     return {
         "articular": Line2D([], [], color=palette.ARTICULAR, lw=1.8, label="joint line, articular"),
         "ligamentous": Line2D([], [], color=palette.LIGAMENTOUS, lw=1.5, ls=":", label="joint line, ligamentous"),
-        "keepout": Patch(color=palette.KEEPOUT, alpha=0.75, label="keep-out: canal, foramina"),
+        "keepout": Patch(color=palette.KEEPOUT, alpha=0.75, label="keep-out: canal, foramina; dotted: soft tissue"),
         "implant": Line2D([], [], color=palette.IMPLANT, lw=2, label="implant"),
+        "margin": Line2D([], [], color=palette.ARTICULAR, lw=1.8, label="anterior joint margin"),
+        "mouth": Line2D([], [], color=palette.ARTICULAR, lw=1.5, ls=":", label="dorsal mouth of the joint"),
+        "ventral": Line2D([], [], color=palette.KEEPOUT, lw=1.6, label="ventral foramina"),
+        "dorsal": Line2D([], [], color=palette.KEEPOUT, lw=1.6, ls="--", label="dorsal foramina"),
+        "safe zone": Line2D([], [], color=palette.SAFE, lw=1.6, ls="-.", label="safe zone (Dall)"),
         "ring": Line2D([], [], color=palette.GUARD, lw=1.8, ls="--", label="3 mm safety ring"),
     }

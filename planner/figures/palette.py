@@ -14,6 +14,7 @@ __all__ = [
     "KEEPOUT",
     "LIGAMENTOUS",
     "PAPER",
+    "SAFE",
     "grade_words",
     "status_words",
 ]
@@ -46,6 +47,9 @@ ARTICULAR = LIGAMENTOUS = "#F0E442"
 
 IMPLANT = "#FFFFFF"
 """Implant's outline, on a dark casing."""
+
+SAFE = "#56B4E9"
+"""Dall's safe zone."""
 
 GUARD = "#0072B2"
 """The safety ring."""

@@ -27,7 +27,7 @@ WATER_PER_MM = 0.02059
 """Attenuation of water at 60 keV (NIST XCOM, 0.2059 cm2/g), about the mean energy behind a pelvis."""
 
 THREADS = 2
-"""Halves of a picture are worked out at once; each pixel is the same however many there are."""
+"""Parts of a picture are worked out at once; each pixel is the same however many there are."""
 
 DARKEST, BRIGHTEST = 8.0, 99.7
 """Percentiles of the exposed middle of the picture that become black and white `[P]`."""
@@ -61,7 +61,7 @@ class Absorber:
 
     @classmethod
     def of(cls, volume: Volume, voxel_mm: float) -> Absorber:
-        """Average voxels up to about `voxel_mm` and turn them into attenuation; what is left over at the end is lost."""
+        """Average voxels up to about `voxel_mm` and turn them into attenuation; what is left over is lost."""
         spacing = volume.grid.spacing_zyx_mm
         blocks = np.clip(np.rint(voxel_mm / spacing), 1, np.array(volume.grid.shape_zyx) // 2).astype(int)
         per_mm = _attenuation(volume.hu, blocks[0], blocks[1], blocks[2])
@@ -93,7 +93,7 @@ def _attenuation(hu, deep, high, wide):  # type: ignore[no-untyped-def]
     return out
 
 
-def take_radiograph(absorber: Absorber, beam: Beam) -> Picture:
+def take_radiograph(absorber: Absorber, beam: Beam, threads: int = THREADS) -> Picture:
     """Sum the attenuation along each ray.
 
     Returns
@@ -108,12 +108,12 @@ def take_radiograph(absorber: Absorber, beam: Beam) -> Picture:
     spread = absorber.grid.lps_from_zyx[:3, :3]
     metric = np.ascontiguousarray(spread.T @ spread)
     picture = np.zeros((beam.pixels, beam.pixels), np.float32)
-    cuts = np.linspace(0, beam.pixels, 2 * THREADS + 1).astype(int)
+    cuts = np.linspace(0, beam.pixels, 2 * threads + 1).astype(int)
 
     def cast(part: tuple[int, int]) -> None:
         _cast(absorber.per_mm, source, (start, across, upwards), metric, (part[0], part[1]), picture)
 
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         list(pool.map(cast, zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)))
     return picture
 

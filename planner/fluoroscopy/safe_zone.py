@@ -2,7 +2,7 @@
 
 The safe zone: between the most cranial and the most caudal axial level at which the implant is totally contained. Here
 the planned implant is moved up and down along the pelvic frame's cranial axis, turned as planned, its middle as far off
-the mid-surface and as far posterior as planned `[P]`; contained means between the outer walls of the two bones. The safe
+the mid-surface and as far posterior as planned `[P]`; contained means between the two bones' outer walls. The safe
 depth: from the PSIS to the anterior margin of the joint at the implant's level, measured along the direction of
 insertion `[P]`, less 10 mm.
 """

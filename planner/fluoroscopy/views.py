@@ -1,9 +1,11 @@
-"""The views that a surgeon asks for, as angles of the C-arm for this patient. The convention: `planner.fluoroscopy.angles`.
+"""The views that a surgeon asks for, as C-arm angles for this patient. Their convention: `planner.fluoroscopy.angles`.
 
 - *ap*: where the C-arm starts, perpendicular to the coronal plane of the pelvic frame.
-- *inlet*: along the anterior wall of S1 in the midline, so that the wall is seen as a line; 20.5 (7-37) degrees on CT (Eastman
-  and Routt, 10.1007/s10195-015-0363-x), 22.5 +/- 9.5 (Tanoglu, J Orthop Res 2023). The detector goes to the feet.
-- *outlet*: within the S1 endplate, which is seen as a line; 42.8 (30-59) and 40.3 +/- 7.6 degrees. The detector goes to the head.
+- *inlet*: along the anterior wall of S1 in the midline, so that the wall is seen as a line; 20.5 (7-37) degrees on CT
+  (Eastman and Routt, 10.1007/s10195-015-0363-x), 22.5 +/- 9.5 (Tanoglu, J Orthop Res 2023). The detector goes to the
+  feet.
+- *outlet*: within the S1 endplate, which is seen as a line; 42.8 (30-59) and 40.3 +/- 7.6 degrees in the same papers.
+  The detector goes to the head.
 - *lateral*: along the pelvic frame's left-right axis, detector on the side that is planned.
 - *joint*: where the joint line is sharpest: of the positions allowed, that whose ray makes the smallest angle with the
   articular surface, in the mean square over its area.
@@ -140,7 +142,7 @@ def joint_view(joint: Joint, bones: Bones, config: FluoroscopyConfig) -> CArmVie
     )
     off = np.einsum("...i,ij,...j->...", rays, spread, rays)
     best = np.unravel_index(np.round(off, 9).argmin(), off.shape)
-    off_deg = math.degrees(math.asin(math.sqrt(min(1.0, float(off[best])))))
+    off_deg = math.degrees(math.asin(math.sqrt(min(1.0, max(0.0, float(off[best]))))))
     found = Angles(float(orbital[best[0]]), float(tilt[best[1]]))
     return CArmView(
         "joint", found, f"sharpest joint line; its surface lies {off_deg:.0f} degrees off the ray on average"
@@ -148,7 +150,7 @@ def joint_view(joint: Joint, bones: Bones, config: FluoroscopyConfig) -> CArmVie
 
 
 def _normal_spread(joint: Joint) -> Vector:
-    """Mean of ``n n'`` over the area of the articular zone: of a unit vector it gives the squared sine to the surface."""
+    """Mean of ``n n'`` over the articular zone's area: of a unit vector it gives the squared sine to the surface."""
     corners = joint.vertices_lps[joint.faces[(joint.zone[joint.faces] == Zone.ARTICULAR).all(axis=1)]]
     crossed = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.maximum(np.linalg.norm(crossed, axis=1), 1e-12)

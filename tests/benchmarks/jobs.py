@@ -22,19 +22,22 @@ from planner.dicom.voxels import _to_hounsfield
 from planner.distance import distance_within
 from planner.figures.planes import Plane
 from planner.figures.render import cast_bones
+from planner.fluoroscopy import Absorber, Beam, FluoroscopyConfig, take_radiograph
+from planner.fluoroscopy.angles import Angles
 from planner.joint.label_distance import label_distance, resample
 from planner.keepout.enclosure import FORAMEN_AXES, ring_steps, ringed
 from planner.labels import Label
 from planner.segmentation.border import _peel
 from planner.segmentation.carving import _carve
 from planner.segmentation.flood import LEVELS, flood
+from planner.segmentation.model import PelvicFrame
 from planner.segmentation.profiles import NO_DATA, _read
 from planner.segmentation.rasterise import fill_surface
 from planner.segmentation.voxels import tidy
 from planner.source import ArraySource, read_box
 
 from benchmarks.profiles_job import fit_by_kernel, fit_by_scipy
-from benchmarks.scene import Scene, scene
+from benchmarks.scene import SPACING_MM, Scene, scene
 
 __all__ = ["JOBS", "OURS", "Job"]
 
@@ -385,6 +388,29 @@ def relief_drawn() -> Mapping[str, Tool]:
     return {OURS: ours, "scipy": by_scipy}
 
 
+def radiograph_taken() -> Mapping[str, Tool]:
+    s = scene()
+    middle = s.grid.to_lps((np.array(s.grid.shape_zyx) - 1) / 2)
+    config = FluoroscopyConfig(pixels=256, detector_mm=260)
+    beam = Beam.aim(Angles(-20.0, -15.0), middle, PelvicFrame(np.eye(4)), config)
+    absorber = Absorber.of(s.volume, SPACING_MM)
+    corner, right, up = beam.corner_lps()
+    at = np.arange(beam.pixels)
+    rays = corner + at[None, :, None] * right + at[:, None, None] * up - beam.source_lps
+    lengths = np.linalg.norm(rays, axis=-1)
+    units = rays / lengths[..., None]
+
+    def by_scipy() -> Any:
+        total = np.zeros(lengths.shape, np.float32)
+        reach = float(np.linalg.norm(np.array(s.grid.shape_zyx) * s.grid.spacing_zyx_mm)) / 2
+        for mm in np.arange(beam.source_object_mm - reach, beam.source_object_mm + reach, SPACING_MM):
+            index = np.moveaxis(absorber.grid.to_index(beam.source_lps + mm * units), -1, 0)
+            total += ndimage.map_coordinates(absorber.per_mm, index, order=1, prefilter=False)
+        return total * SPACING_MM
+
+    return {OURS: lambda: take_radiograph(absorber, beam, threads=1), "scipy": by_scipy}
+
+
 JOBS = (
     Job("words to Hounsfield units", ("numpy",), words_turned, worst),
     Job("average blocks of 2 x 2 x 2 voxels", ("scikit-image", "SimpleITK"), blocks_averaged, worst, 1.0),
@@ -401,4 +427,5 @@ JOBS = (
     Job("fit gaps to profiles", ("scipy",), gaps_fitted, median_apart, 0.02),
     Job("tell tunnels from grooves", ("scipy",), tunnels_told, share_apart, 1e-3),
     Job("draw a relief of the bones", ("scipy",), relief_drawn, median_apart, 0.01),
+    Job("simulate a radiograph", ("scipy",), radiograph_taken, median_apart, 0.02),
 )

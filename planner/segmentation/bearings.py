@@ -54,8 +54,11 @@ ENDPLATE_STEP_MM, RAY_STEP_MM = 2.0, 0.25
 ENDPLATE_REACH_MM = 7.0
 """The endplate lies within this of where the fitted shape has it `[P]`."""
 
-OUTLIER_MM = 2.0
-"""Rays that end farther from the plane met a spur or a hole `[P]`."""
+OUTLIERS_MM = (3.0, 2.0, 1.2, 1.2)
+"""Rays that end farther from the plane met a spur, a hole or the plate's rounded rim; from fit to fit `[P]`."""
+
+SMOOTH_MM = 1.0
+"""Gaussian on the label before the endplate is read from it: between steps of whole voxels `[P]`."""
 
 ENDPLATE_SHARE = 0.5
 """An endplate is known where so many of the rays end on it `[P]`."""
@@ -246,9 +249,12 @@ def _ray_ends(labels: LabelMap, starts_lps: Points, up: Points) -> Points:
     """Where rays from within the sacrum leave it: the points at which they do."""
     steps = np.arange(-ENDPLATE_REACH_MM, ENDPLATE_REACH_MM + RAY_STEP_MM, RAY_STEP_MM)
     points = starts_lps[:, None] + steps[None, :, None] * up
-    part = labels.crop(labels.grid.box_around(points.reshape(-1, 3), float(labels.grid.spacing_zyx_mm.max())))
+    around_mm = float(labels.grid.spacing_zyx_mm.max()) + 3 * SMOOTH_MM
+    part = labels.crop(labels.grid.box_around(points.reshape(-1, 3), around_mm))
     index = np.moveaxis(part.grid.to_index(points), -1, 0)
-    inside = ndi.map_coordinates((part.values == Label.SACRUM).astype(np.float32), index, order=1, cval=0.0) > 0.5
+    filled = (part.values == Label.SACRUM).astype(np.float32)
+    filled = ndi.gaussian_filter(filled, SMOOTH_MM / part.grid.spacing_zyx_mm, mode="nearest")
+    inside = ndi.map_coordinates(filled, index, order=1, cval=0.0) > 0.5
     last = inside.shape[1] - 1 - inside[:, ::-1].argmax(axis=1)
     good = inside.any(axis=1) & (last < inside.shape[1] - 1)
     ends: Points = points[good, last[good]]
@@ -257,13 +263,13 @@ def _ray_ends(labels: LabelMap, starts_lps: Points, up: Points) -> Points:
 
 def _plane(points: Points, rays: int, up: Points) -> FlatPlace | None:
     """Least squares plane without outliers; None where too few rays ended on it."""
-    for _ in range(3):
+    for outlier_mm in OUTLIERS_MM:
         if len(points) < max(ENDPLATE_SHARE * rays, 3):
             return None
         centre = points.mean(axis=0)
         normal = np.linalg.svd(points - centre, full_matrices=False)[2][2]
         normal = normal * np.sign(normal @ up)
-        points = points[np.abs((points - centre) @ normal) <= OUTLIER_MM]
+        points = points[np.abs((points - centre) @ normal) <= outlier_mm]
     return FlatPlace(centre, normal)
 
 

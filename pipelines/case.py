@@ -37,6 +37,7 @@ from planner.plan import (
     describe_side,
     finding_document,
     landmark_points,
+    relate_to_planes,
 )
 from planner.reading import Scan, read_scan
 from planner.segmentation import (
@@ -331,13 +332,16 @@ def _document(
         segmentation=anatomy.segmentation,
         findings=[finding_document(f) for f in findings],
         sides={
-            side.value: describe_side(
-                plans[side],
-                anatomy.joints.get(side),
-                anatomy.keepouts.foramina,
-                landmarks,
-                anatomy.bones.joint_sureness.get(side),
-                measures.get(side),
+            side.value: relate_to_planes(
+                describe_side(
+                    plans[side],
+                    anatomy.joints.get(side),
+                    anatomy.keepouts.foramina,
+                    landmarks,
+                    anatomy.bones.joint_sureness.get(side),
+                    measures.get(side),
+                ),
+                anatomy.bearings,
             )
             for side in BOTH_SIDES
         },

@@ -36,6 +36,7 @@ __all__ = [
     "describe_side",
     "finding_document",
     "landmark_points",
+    "relate_to_planes",
 ]
 
 SCHEMA: Literal["sacroplan.plan/1"] = "sacroplan.plan/1"
@@ -207,6 +208,17 @@ class AnglesDocument(Document):
     cranial_tilt: float
 
 
+class PlaneAnglesDocument(Document):
+    """Insertion direction to the planes that the scan shows, not to the frame; null where one is not seen.
+
+    ``to_s1_endplate`` is positive where the path climbs to the endplate's cranial side, ``to_anterior_plane`` where it
+    runs to anterior.
+    """
+
+    to_s1_endplate: float | None = None
+    to_anterior_plane: float | None = None
+
+
 class CArmDocument(Document):
     """C-arm angles for a prone patient."""
 
@@ -314,6 +326,7 @@ class CandidateDocument(Document):
     weights: dict[str, float] = {}
     bite_mm: BiteDocument | None = None
     angles_in_scan_deg: AnglesDocument | None = None
+    angles_to_planes_deg: PlaneAnglesDocument | None = None
     skin_place_mm: SkinPlaceDocument | None = None
     hu_path: list[int] = []
     cpt: Literal["27278", "27279", ""] = ""
@@ -426,6 +439,31 @@ def describe_frame(frame: PelvicFrame, bearings: Bearings) -> PelvicFrameDocumen
         s1_endplate=_endplate(bearings.endplate, frame) if bearings.endplate else None,
         anterior_pelvic_plane=_anterior(bearings.anterior_plane, frame) if bearings.anterior_plane else None,
     )
+
+
+def relate_to_planes(side: SideDocument, bearings: Bearings) -> SideDocument:
+    """Add to each candidate its angles to the S1 endplate and the anterior pelvic plane, where they were seen."""
+    candidates = [
+        candidate.model_copy(
+            update={
+                "angles_to_planes_deg": PlaneAnglesDocument(
+                    to_s1_endplate=_to_plane(candidate, bearings.endplate),
+                    to_anterior_plane=_to_plane(candidate, bearings.anterior_plane),
+                )
+            }
+        )
+        for candidate in side.candidates
+    ]
+    return side.model_copy(update={"candidates": candidates})
+
+
+def _to_plane(candidate: CandidateDocument, plane: FlatPlace | None) -> float | None:
+    """Angle of the path to a plane, positive towards the side that its normal points to."""
+    if plane is None:
+        return None
+    path = np.subtract(candidate.implant_tip_lps_mm, candidate.implant_entry_lps_mm)
+    sine = float(path @ plane.normal_lps / np.linalg.norm(path))
+    return _number(np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))), 2)
 
 
 def _endplate(place: FlatPlace, frame: PelvicFrame) -> EndplateDocument:

@@ -24,6 +24,7 @@ from planner.plan import (
     describe_side,
     finding_document,
     landmark_points,
+    relate_to_planes,
 )
 from planner.segmentation.bearings import Bearings, FlatPlace
 from planner.segmentation.model import PelvicFrame, Sureness
@@ -231,3 +232,15 @@ def test_plans_of_before_these_additions_can_still_be_read():
     for key in ("gap_mean_mm", "by_third", "limbs"):
         del text["sides"]["left"]["joint"][key]
     assert PlanDocument.model_validate(text) == document()
+
+
+def test_a_path_is_related_to_the_planes_that_were_seen():
+    path = CANDIDATE.implant_tip_lps - CANDIDATE.implant_entry_lps
+    across = np.cross(path, [0.0, 0.0, 1.0])
+    steep = FlatPlace(np.zeros(3), path / np.linalg.norm(path))
+    level = FlatPlace(np.zeros(3), across / np.linalg.norm(across))
+    side = document().sides["left"]
+    angles = relate_to_planes(side, Bearings({}, steep, level)).candidates[0].angles_to_planes_deg
+    assert (angles.to_s1_endplate, angles.to_anterior_plane) == (90.0, 0.0)
+    back = relate_to_planes(side, Bearings({}, FlatPlace(np.zeros(3), -steep.normal_lps), None)).candidates[0]
+    assert (back.angles_to_planes_deg.to_s1_endplate, back.angles_to_planes_deg.to_anterior_plane) == (-90.0, None)

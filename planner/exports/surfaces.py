@@ -12,8 +12,8 @@ from planner.volume import Box, LabelMap
 
 __all__ = ["Surface", "bone_surface", "implant_surface"]
 
-SMOOTH_CELLS = 0.6
-"""Standard deviation of the smoothing, in cells [P]: takes off the steps of voxels, and under 1 % of a bone."""
+SMOOTH_CELLS = 0.5
+"""Standard deviation of the smoothing, in cells [P]: takes off the steps of voxels, and 1 to 2 % of a ball of 20 mm."""
 
 EMPTY_CELLS = 2
 """Empty cells round a bone, so that its surface closes where the scan ends."""

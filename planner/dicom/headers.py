@@ -285,7 +285,8 @@ def _is_lossy(flag: str, transfer_syntax: str) -> bool:
 def _slices(ds: Dataset, instance: Instance) -> Iterator[Slice]:
     shared = _first(ds, "SharedFunctionalGroupsSequence")
     per_frame = list(ds.get("PerFrameFunctionalGroupsSequence") or [])
-    for index in range(instance.frames):
+    # Each frame has its group. A number of frames beyond them is damaged: the first without one stands for the rest.
+    for index in range(min(instance.frames, len(per_frame) + 1)):
         own = per_frame[index] if index < len(per_frame) else Dataset()
         yield _slice(instance, index, _Groups(ds, shared, own))
 

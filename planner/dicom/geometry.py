@@ -33,6 +33,8 @@ MISSING_RATIO = 1.5
 """A gap of at least this many usual gaps lacks a slice [P]."""
 LATERAL_TOLERANCE_MM = 0.1
 """Largest sideways drift of slices over the whole stack [P]; above it the gantry was tilted or slices were shifted."""
+LEAST_TILT_DEG = 0.05
+"""With less the gantry stood upright, and slices that lie aside were shifted [P]."""
 GRID_DECIMALS = 6
 """Decimals to which the origin and the slice distance are rounded, mm: finer than any scanner writes them."""
 
@@ -246,12 +248,14 @@ def _tilted(stack: Stack) -> Flaw | None:
     worst = int(np.argmax(drift))
     if drift[worst] <= LATERAL_TOLERANCE_MM:
         return None
+    tilt_deg = stack.tilt_deg()
+    name = "Gantry tilt" if tilt_deg >= LEAST_TILT_DEG else "Slices aside"
     what = (
-        f"Gantry tilt: found slices that advance {stack.tilt_deg():.2f} degrees off their normal "
+        f"{name}: found slices that advance {tilt_deg:.2f} degrees off their normal "
         f"({stack.slices[worst].label} lies {drift[worst]:.2f} mm aside), expected 0 degrees "
         f"(at most {LATERAL_TOLERANCE_MM} mm aside)."
     )
-    return Flaw("gantry tilt", GeometryError(what, "Accept resampling with --resample."), resampling_helps=True)
+    return Flaw(name.lower(), GeometryError(what, "Accept resampling with --resample."), resampling_helps=True)
 
 
 def _uneven(stack: Stack) -> Flaw | None:

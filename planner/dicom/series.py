@@ -183,7 +183,10 @@ def _not_decodable(series: Series) -> Flaw | None:
     for item in series.slices:
         syntax = item.instance.transfer_syntax
         if not can_decode(syntax):
-            what = f"{item.label}: found transfer syntax {as_uid(syntax).name}, for which no decoder is installed, expected one that can be decoded."
+            what = (
+                f"{item.label}: found transfer syntax {as_uid(syntax).name}, for which no decoder is installed, "
+                "expected one that can be decoded."
+            )
             remedy = "Export the images uncompressed (Explicit VR Little Endian)."
             return Flaw("unreadable syntax", UnreadableFileError(what, remedy))
     return None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.batch.command import batch
 from planner import NOTICE, __version__
 from planner.backends import Backend
 from planner.errors import SacroplanError
@@ -187,6 +188,17 @@ def verify(
 
 
 @app.command()
+def review(
+    folder: Annotated[Path, typer.Argument(help="Result folder of `plan`, or a CT to plan first", show_default=False)],
+    ct: Annotated[Path | None, typer.Option("--ct", help="The scan, where it does not lie beside the folder")] = None,
+) -> None:
+    """Open a case in napari: look, correct, decide."""
+    from pipelines.viewer import open_review
+
+    open_review(folder, ct)
+
+
+@app.command()
 def implants(catalogue: Catalogue = None) -> None:
     """Print the implant catalogue."""
     from pipelines.summary import implant_table
@@ -203,6 +215,9 @@ def doctor(
     from pipelines.doctor import default_settings, examine
 
     typer.echo(default_settings() if config else examine())
+
+
+app.command()(batch)
 
 
 def _version(show: bool) -> None:

@@ -17,7 +17,7 @@ from planner.implants import Catalogue
 from planner.plan import CandidateDocument, SideDocument
 from planner.verify import Verification
 
-__all__ = ["implant_table", "series_table", "summarise", "verification_table"]
+__all__ = ["implant_table", "render", "series_table", "summarise", "verification_table"]
 
 WIDTH = 118
 
@@ -62,7 +62,8 @@ def _candidate(candidate: CandidateDocument) -> str:
     )
 
 
-def _render(table: Table) -> str:
+def render(table: Table) -> str:
+    """Print a table as text of one width, with the notice under it."""
     text = StringIO()
     Console(file=text, width=WIDTH, color_system=None).print(table)
     return text.getvalue().rstrip() + f"\n{NOTICE}"
@@ -80,7 +81,7 @@ def series_table(reports: Sequence[SeriesReport]) -> str:
             f"{report.score:.2f}",
             "; ".join(report.reasons),
         )
-    return _render(table)
+    return render(table)
 
 
 def implant_table(catalogue: Catalogue) -> str:
@@ -96,7 +97,7 @@ def implant_table(catalogue: Catalogue) -> str:
             _sizes(implant.lengths_mm),
             implant.source,
         )
-    return _render(table)
+    return render(table)
 
 
 def _sizes(values: Sequence[float] | None) -> str:
@@ -108,4 +109,4 @@ def verification_table(verification: Verification) -> str:
     table = Table("", "check", "side", "found", box=SIMPLE)
     for check in verification.checks:
         table.add_row("ok" if check.passed else "FAILED", check.name, check.side, check.message)
-    return _render(table)
+    return render(table)

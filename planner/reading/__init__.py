@@ -2,6 +2,6 @@
 
 from planner.dicom import SeriesReport
 from planner.reading.model import Scan
-from planner.reading.scan import list_series, read_scan
+from planner.reading.scan import list_series, read_scan, scan_of
 
-__all__ = ["Scan", "SeriesReport", "list_series", "read_scan"]
+__all__ = ["Scan", "SeriesReport", "list_series", "read_scan", "scan_of"]

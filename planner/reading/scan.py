@@ -6,15 +6,19 @@ from pathlib import Path
 
 from planner.cells import count_cells
 from planner.dicom import DicomScan, SeriesReport, list_dicom, read_dicom
-from planner.errors import UnreadableFileError
+from planner.errors import GeometryError, UnreadableFileError
 from planner.images import image_facts, image_format, is_zarr, open_volume
 from planner.reading.fingerprint import cells_sha256
 from planner.reading.hounsfield import check_hounsfield
 from planner.reading.model import Scan
 from planner.reading.spacing import spacing_findings
+from planner.source import ArraySource
+from planner.volume import Volume
 
-__all__ = ["list_series", "read_scan"]
+__all__ = ["list_series", "read_scan", "scan_of"]
 
+IN_MEMORY = "volume"
+"""What a CT without a file is called in messages."""
 KEY_LENGTH = 8
 """Hexadecimal digits of a short hash."""
 
@@ -40,8 +44,29 @@ def read_scan(path: Path, *, resample: bool = False) -> Scan:
     InputRefusedError
         One of its kinds; the message names the file, the value found, the value expected and what to do.
     """
-    path = _existing(path)
-    scan = _open(path, resample=resample)
+    return _checked(_open(_existing(path), resample=resample))
+
+
+def scan_of(volume: Volume) -> Scan:
+    """Take a CT in memory as a scan, with the checks that a file gets; its voxels are not copied.
+
+    Raises
+    ------
+    GeometryError
+        If its axes are not at right angles.
+    NotHounsfieldError
+        If its values cannot be Hounsfield units.
+    """
+    if not volume.grid.is_orthogonal:
+        raise GeometryError(
+            f"{IN_MEMORY}: found axes that are not at right angles, expected an upright grid.",
+            "Resample it onto an upright grid.",
+        )
+    return _checked(DicomScan(IN_MEMORY, ArraySource(volume), (), image_facts("array", volume.grid)))
+
+
+def _checked(scan: DicomScan) -> Scan:
+    """Count a scan into cells, and judge values and spacing."""
     facts = scan.description
     cells = count_cells(scan.source)
     values = check_hounsfield(cells.histogram, scan.file)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipelines.stages import StageLog, peak_rss_mb
+from planner.stages import StageLog, peak_rss_mb
 
 
 def test_stages_are_told_before_and_recorded_after():

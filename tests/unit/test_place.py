@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pipelines import place as place_module
-from pipelines.place import COARSEST_MM, MOST_VOXELS, Place, choose_blocks, working_place
 from planner.grid import Grid, Orientation
+from planner.place import COARSEST_MM, MOST_VOXELS, Place, choose_blocks, working_place
 from planner.volume import LabelMap
 
 SHAPE = (12, 10, 14)

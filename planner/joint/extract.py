@@ -56,7 +56,7 @@ def extract_joint(volume: Volume, bones: Bones, side: Side, config: JointConfig)
     bridge = bridged_area_mm2(measured, profiles, fit, articular)
     beside = (
         *vacuum_findings(measured, fit, articular, side),
-        *accessory_joint_findings(measured, articular, side),
+        *accessory_joint_findings(measured, articular, side, bones.frame.posterior_lps),
         *metal_findings(volume, measured.sheet.vertices_lps, side),
     )
     return replace(

@@ -72,11 +72,17 @@ def vacuum_findings(measured: Measured, fit: GapFit, articular: Mask, side: Side
     return (Finding("vacuum", Level.NOTE, side.value, text),)
 
 
-def accessory_joint_findings(measured: Measured, articular: Mask, side: Side) -> tuple[Finding, ...]:
-    """Say that the bones also meet outside the articular zone, where the way in from behind may lie."""
+def accessory_joint_findings(
+    measured: Measured, articular: Mask, side: Side, posterior_lps: NDArray[np.float64]
+) -> tuple[Finding, ...]:
+    """Say that the bones also meet behind the articular zone, where the way in may lie."""
     sheet = measured.sheet
     gap = sheet.smooth(measured.gap_mm, sheet.rings(AVERAGE_MM))
-    patch = sheet.largest((gap <= CONTACT_MM) & ~sheet.grow(articular, sheet.rings(APART_MM)))
+    if not articular.any():
+        return ()
+    depth = sheet.vertices_lps @ posterior_lps
+    behind = depth > np.median(depth[articular])
+    patch = sheet.largest(behind & (gap <= CONTACT_MM) & ~sheet.grow(articular, sheet.rings(APART_MM)))
     area = float(sheet.vertex_areas_mm2[patch].sum())
     if area < CONTACT_MM2:
         return ()

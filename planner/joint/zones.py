@@ -26,6 +26,9 @@ SIGMA_SHARE = 0.6745
 LEAST_SHARE = 0.7
 """At least so much of the near and parallel area is articular: a wider part of more than this is no rim `[P]`."""
 
+WHOLE_SHARE = 0.6
+"""Less than this of the near and parallel area is one limb of a C that was cut in two, not the zone `[P]`."""
+
 LEAST_AREA_MM2, WIDER_MM = 750.0, 1.5
 """Half of the published area (15.0 cm2): a joint with less of its face below the widest articular gap is widened and
 not small, and its zone ends at a gap wider by the second `[P]`."""
@@ -48,7 +51,9 @@ def articular_zone(measured: Measured, config: JointConfig) -> NDArray[np.bool_]
     if not near.any():
         return near
     limit = min(_widest_mm(gap[near], sheet.vertex_areas_mm2[near]), most_mm)
-    return _patch(sheet, near & (gap <= limit), config.neck_mm)
+    zone = _patch(sheet, near & (gap <= limit), config.neck_mm)
+    area = sheet.vertex_areas_mm2
+    return zone if area[zone].sum() >= WHOLE_SHARE * area[near].sum() else near
 
 
 def _patch(sheet: Sheet, zone: NDArray[np.bool_], neck_mm: float) -> NDArray[np.bool_]:

@@ -77,3 +77,17 @@ def test_coarse_voxels_ask_for_a_larger_bridge(make_plates):
     fine, coarse = (make_plates(spacing_zyx_mm=(mm, 1.0, 1.0))[0].grid for mm in (1.0, 2.5))
     assert bridge_limit_mm2(fine, CONFIG) == CONFIG.bridge_area_mm2
     assert bridge_limit_mm2(coarse, CONFIG) == pytest.approx(2 * CONFIG.bridge_area_mm2)
+
+
+def test_a_contact_before_the_joint_is_not_in_the_way(make_plates):
+    """The bones meet again at the front edge of plates whose articular part lies behind."""
+    volume, bones = make_plates(2.0, 0.0)
+    at, values, hu = places(volume), bones.labels.values.copy(), volume.hu.copy()
+    gap = (at[..., 0] >= -1) & (at[..., 0] < 7) & (at[..., 1] < 0) & (np.abs(at[..., 2]) < 25)
+    spur = gap & (at[..., 0] > 0.5) & (np.hypot(at[..., 1] + 12, at[..., 2]) < 6.0)
+    values[gap] = np.where(spur, Label.LEFT_HIP, 0)[gap]
+    hu[gap] = np.where(spur, 800, 90)[gap]
+    bones = replace(bones, labels=LabelMap(values, bones.labels.grid))
+    joint = extract_joint(Volume(hu, volume.grid), bones, Side.LEFT, CONFIG)
+    assert (joint.zone == Zone.LIGAMENTOUS).any()
+    assert "accessory-joint" not in found(joint)

@@ -13,7 +13,7 @@ from planner.figures import palette
 from planner.figures.model import Cylinder, FigureCase
 from planner.figures.planes import Plane, Samples, compass, joint_segments
 from planner.joint.model import Zone
-from planner.labels import Label
+from planner.labels import Keepout, Label
 
 __all__ = ["WINDOW_HU", "WINDOW_WORDS", "draw_implant", "draw_plane", "draw_ring", "letters", "scale_bar"]
 
@@ -50,12 +50,13 @@ def draw_plane(axes: Axes, case: FigureCase, plane: Plane, caption: str) -> None
 
 
 def _draw_keepouts(axes: Axes, shares: dict[int, Vector], at: tuple[Vector, Vector]) -> None:
-    if not shares:
-        return
-    share = np.sum(list(shares.values()), axis=0)
-    if share.max() > 0.5:
-        axes.contourf(*at, share, levels=[0.5, 2.0], colors=[palette.KEEPOUT], alpha=0.45)
-        axes.contour(*at, share, levels=[0.5], colors=[palette.KEEPOUT], linewidths=0.8)
+    neural = np.sum([share for value, share in shares.items() if value != Keepout.SOFT] or [[0.0]], axis=0)
+    if neural.max() > 0.5:
+        axes.contourf(*at, neural, levels=[0.5, 2.0], colors=[palette.KEEPOUT], alpha=0.45)
+        axes.contour(*at, neural, levels=[0.5], colors=[palette.KEEPOUT], linewidths=0.8)
+    soft = shares.get(Keepout.SOFT, np.zeros(1))
+    if soft.max() > 0.5:
+        axes.contour(*at, soft, levels=[0.5], colors=[palette.KEEPOUT], linewidths=0.8, linestyles="dotted")
 
 
 def _draw_joint(axes: Axes, segments: dict[Zone, Vector]) -> None:

@@ -17,6 +17,7 @@ from planner.keepout.config import KeepoutConfig
 from planner.keepout.enclosure import CANAL_AXES, ESCAPES, FORAMEN_AXES, ring_steps, ringed
 from planner.keepout.region import SacrumRegion
 from planner.segmentation.model import PelvicFrame
+from planner.segmentation.shapes import box_of, padded
 
 __all__ = ["CentreLine", "centre_line", "tunnels"]
 
@@ -32,6 +33,13 @@ SMOOTHING_MM = 4.0
 SHORTEST_STEP_MM = 5.0
 """A place nearer to the line's end than this does not tell where it goes on to `[P]`."""
 
+BEND_MM = 15.0
+"""The line's direction at its upper end is taken over this length `[P]`."""
+
+THIN_TOP = 0.7
+"""The line begins where the network is at least this share as roomy as it mostly is: above the first lamina only its
+front is walled in, and its centre strays forward `[P]`."""
+
 SHORTEST_MM = 15.0
 """A shorter centre line is no canal `[P]`."""
 
@@ -42,6 +50,7 @@ STRAIT_MM = 10.0
 """Half of the length over which the flat canal may be thinner than the network's thinnest part `[P]`."""
 
 Points = NDArray[np.float64]
+Counts = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 
@@ -53,8 +62,12 @@ def tunnels(region: SacrumRegion, frame: PelvicFrame, config: KeepoutConfig) -> 
     # L5's arch closes the canal above the first lamina of the sacrum
     walls = region.bone | region.lumbar
     network |= _ringed(walls, region.canal_room & ~walls & ~network, rings[1], round(config.canal_reach_mm / spacing))
-    closed = ndi.binary_closing(network, ndi.generate_binary_structure(3, 1), iterations=2)
-    network |= closed & region.canal_room
+    tight = box_of(network)
+    if tight is None:
+        return network
+    box = padded(tight, 3 * spacing, region.grid)
+    closed = ndi.binary_closing(network[box], ndi.generate_binary_structure(3, 1), iterations=2)
+    network[box] |= closed & region.canal_room[box]
     index = np.argwhere(network)
     left = np.zeros(network.shape, np.float32)
     left[tuple(index.T)] = frame.to_pelvic(region.grid.to_lps(index))[:, 0]
@@ -73,13 +86,14 @@ def _without_skins(network: Mask, left_mm: NDArray[np.float32], thinnest_mm: flo
     spacing = np.full(3, spacing_mm)
     thick = distance_within(~network, spacing, thinnest_mm + spacing_mm) > thinnest_mm
     parts = cc3d.connected_components(thick, connectivity=6)
-    counts = cc3d.statistics(parts)["voxel_counts"][1:].astype(np.int64) * spacing_mm**3
-    if not len(counts):
+    numbers, left = parts[thick], left_mm[thick]
+    if not len(numbers):
         return np.zeros(network.shape, bool)
+    counts = np.bincount(numbers)[1:]
+    middles = np.bincount(numbers, left)[1:] / np.maximum(counts, 1)
     largest = int(counts.argmax()) + 1
-    middle = float(left_mm[parts == largest].mean())
-    off = np.abs(ndi.mean(left_mm, parts, np.arange(1, len(counts) + 1)) - middle)
-    beyond = (counts >= CANAL_PART_MM3) & (off < MIDLINE_MM)
+    middle = float(middles[largest - 1])
+    beyond = (counts * spacing_mm**3 >= CANAL_PART_MM3) & (np.abs(middles - middle) < MIDLINE_MM)
     core = np.isin(parts, [largest, *(np.flatnonzero(beyond) + 1)])
     away = distance_within(core, spacing, STRAIT_MM + spacing_mm)
     strait = (np.abs(left_mm - middle) < MIDLINE_MM) & (away <= STRAIT_MM)
@@ -95,9 +109,12 @@ class CentreLine:
     ----------
     points_pelvic : (n, 3) float64 array
         In the pelvic frame, mm.
+    open_top_mm : float
+        The network goes on this far above the first point, walled in in front alone.
     """
 
     points_pelvic: Points
+    open_top_mm: float = 0.0
 
     @cached_property
     def along_mm(self) -> NDArray[np.float64]:
@@ -126,7 +143,18 @@ class CentreLine:
         ]
         points = np.vstack([self.points_pelvic, *pieces])
         seam = max(len(self.points_pelvic) - round(2 * SMOOTHING_MM / SLAB_MM), 0)
-        return CentreLine(np.vstack([points[:seam], _smooth(points)[seam:]]))
+        return CentreLine(np.vstack([points[:seam], _smooth(points)[seam:]]), self.open_top_mm)
+
+    def upward(self, length_mm: float) -> CentreLine:
+        """Go on from the upper end, half-way between the line's own direction there and straight up.
+
+        Behind the lumbosacral disc the canal turns from the sacrum's slope into the lumbar spine's.
+        """
+        reach = min(round(BEND_MM / SLAB_MM), len(self.points_pelvic) - 1)
+        own = self.points_pelvic[0] - self.points_pelvic[reach]
+        up = own / np.linalg.norm(own) + [0.0, 0.0, 1.0]
+        steps = np.arange(length_mm, -SLAB_MM / 2, -SLAB_MM)
+        return CentreLine(self.points_pelvic[0] + steps[:, None] * up / np.linalg.norm(up))
 
     def coordinates(self, points_pelvic: Points) -> Points:
         """``(along, left, posterior)`` in mm of points ``(n, 3)``; the line goes on straight beyond its ends."""
@@ -153,11 +181,12 @@ def centre_line(points_pelvic: Points) -> CentreLine | None:
     strip = points_pelvic[np.abs(points_pelvic[:, 0] - _middle(points_pelvic)) < MIDLINE_MM]
     slab = np.floor(strip[:, 2] / SLAB_MM).astype(np.int64)
     levels, count = np.unique(slab, return_counts=True)
-    run = _roomiest_run(levels[count >= 4], count[count >= 4])
+    every, roominess = _roomiest_run(levels[count >= 4], count[count >= 4])
+    run = _below_thin_top(every, roominess)
     if len(run) * SLAB_MM < SHORTEST_MM:
         return None
     centres = np.array([strip[slab == k].mean(axis=0) for k in run[::-1]])
-    return CentreLine(_smooth(centres))
+    return CentreLine(_smooth(centres), float(every[-1] - run[-1]) * SLAB_MM)
 
 
 def _smooth(points: Points) -> Points:
@@ -173,10 +202,16 @@ def _middle(points_pelvic: Points) -> NDArray[np.float64]:
     return middle
 
 
-def _roomiest_run(levels: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
+def _roomiest_run(levels: Counts, count: Counts) -> tuple[Counts, Counts]:
     """Find the run of levels without a gap that holds the most: pits along the tail are long but small."""
     if not len(levels):
-        return levels
+        return levels, count
     cuts = np.flatnonzero(np.diff(levels) > 2) + 1
-    rooms = [int(c.sum()) for c in np.split(count, cuts)]
-    return np.split(levels, cuts)[int(np.argmax(rooms))]
+    runs = list(zip(np.split(levels, cuts), np.split(count, cuts), strict=True))
+    return max(runs, key=lambda run: int(run[1].sum()))
+
+
+def _below_thin_top(levels: Counts, count: Counts) -> Counts:
+    """Levels of a run, caudal first, without those above the highest that is roomy."""
+    roomy = count >= THIN_TOP * np.median(count[-round(2 * SHORTEST_MM / SLAB_MM) :])
+    return levels[: int(np.flatnonzero(roomy)[-1]) + 1] if roomy.any() else levels

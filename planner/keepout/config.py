@@ -8,7 +8,7 @@ __all__ = ["KeepoutConfig"]
 
 
 class KeepoutConfig(BaseModel):
-    """How the sacral canal and the foramina are found."""
+    """How the sacral canal, the foramina and the soft keep-outs are found."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -45,3 +45,17 @@ class KeepoutConfig(BaseModel):
 
     thinnest_mm: float = Field(default=1.2, ge=0.0, le=3.0)
     """Half-width below which a part of the network is a skin over a groove: S4 foramina are 3 mm wide `[P]`."""
+
+    ventral_margin_mm: float = Field(default=10.0, ge=0.0, le=30.0)
+    """Layer before ala and joint that is kept out of: the lumbosacral trunk lies within 10 mm of the joint at the brim
+    (10.1038/s41598-021-99851-3)."""
+
+    joint_reach_mm: float = Field(default=25.0, ge=5.0, le=60.0)
+    """The layer reaches over what is this near to both sacrum and hip bone `[P]`."""
+
+    contrast_hu: float = Field(default=130.0, ge=80.0, le=400.0)
+    """Brighter soft tissue holds contrast medium: muscle and blood without it are below 80 `[P]`."""
+
+    gluteal_mm: float = Field(default=10.0, ge=0.0, le=30.0)
+    """Radius round the apex of the greater sciatic notch in which the superior gluteal bundle is kept out of, as far
+    as an implant stays from the notch itself `[P]`."""

@@ -1,10 +1,11 @@
-"""From bones to the neural keep-outs."""
+"""From bones to the keep-outs: neural ones from the sacrum's shape and image, soft ones round the joints."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ from planner.keepout.model import Foramen, Keepouts
 from planner.keepout.mouths import Mouth, assign_levels, count_levels, find_mouths
 from planner.keepout.paint import on_scan, paint
 from planner.keepout.region import SacrumRegion, sacrum_region
-from planner.labels import SACRAL_LEVELS, Side, foramen_value
+from planner.keepout.soft import SoftTissue, find_soft_tissue
+from planner.labels import SACRAL_LEVELS, Keepout, Side, foramen_value
 from planner.segmentation.model import Bones
 from planner.segmentation.shapes import boxes_of
 from planner.volume import Box, LabelMap, Volume
@@ -35,6 +37,9 @@ Name = tuple[Side, str, str]
 FILLED_TRUST = 0.7
 """Confidence in a mouth that the labels did not show, against one that they did `[P]`."""
 
+UNFOLLOWED_TRUST = 0.8
+"""Confidence in a mouth whose channel has no axis, against one that has: its opening may be ragged `[P]`."""
+
 CHANNEL_MM = 6.0
 """The channel's nearest voxel lies within this of the centre of its mouth `[P]`."""
 
@@ -46,8 +51,10 @@ USUAL_PAIRS = (3, 4)
 or, in a model's labels, not drawn `[P]`."""
 
 
-def find_keepouts(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepouts:
-    """Find the sacral canal and the foramina S1-S4 of both sides.
+def find_keepouts(
+    volume: Volume, bones: Bones, config: KeepoutConfig, landmarks_lps: Mapping[str, NDArray[np.float64]] | None = None
+) -> Keepouts:
+    """Find the sacral canal, the foramina S1-S4 of both sides, and the soft keep-outs round the joints.
 
     Parameters
     ----------
@@ -57,18 +64,42 @@ def find_keepouts(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepou
         Labels, pelvic frame and fitted shape model.
     config : KeepoutConfig
         Thresholds.
+    landmarks_lps : mapping of str to (3,) array, optional
+        Landmarks that the scan shows, for the sciatic notches; the fitted shape's where not given.
 
     Returns
     -------
     Keepouts
         A foramen that is not found is left out and reported, never invented.
     """
+    with ThreadPoolExecutor(1) as pool:
+        soft = pool.submit(find_soft_tissue, volume, bones, _notches(bones, landmarks_lps or {}), config)
+        neural = _neural(volume, bones, config)
+        return _with_soft(neural, soft.result())
+
+
+def _notches(bones: Bones, seen: Mapping[str, NDArray[np.float64]]) -> dict[Side, NDArray[np.float64]]:
+    places = {**bones.fit.landmarks_lps, **seen}
+    return {side: places[f"{side}_sciatic_notch"] for side in Side if f"{side}_sciatic_notch" in places}
+
+
+def _with_soft(neural: Keepouts, soft: SoftTissue | None) -> Keepouts:
+    """Add the soft keep-outs where nothing neural is."""
+    if soft is None:
+        return neural
+    values = neural.mask.values.copy()
+    part = values[soft.box]
+    part[soft.mask & (part == Keepout.NONE)] = Keepout.SOFT
+    return replace(neural, mask=LabelMap(values, neural.mask.grid), soft_ml=soft.volumes_ml)
+
+
+def _neural(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepouts:
     region = sacrum_region(volume, bones, config)
     search = region and _search(region, bones, config)
     if not search:
         return _nothing(bones)
     search = _with_filled(search, bones, config)
-    values = paint(search.network, search.region, search.line, bones.frame, list(search.mouths))
+    values = paint(search.network, search.plain, search.region, search.line, bones.frame, list(search.mouths))
     mask = LabelMap(on_scan(values, search.region, bones.labels), bones.labels.grid)
     boxes = boxes_of(mask.values)
     foramina = tuple(f for f in (_foramen(m, search) for m in search.mouths) if _is_painted(f, mask, boxes))
@@ -78,10 +109,11 @@ def find_keepouts(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepou
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """What one search of the sacrum gave: mouths of known level, those that the labels had filled in, and a count."""
+    """What one search gave: the network with and without what the labels had filled in, and mouths of known level."""
 
     region: SacrumRegion
     network: NDArray[np.bool_]
+    plain: NDArray[np.bool_]
     line: CentreLine
     mouths: tuple[Mouth, ...]
     pairs: int
@@ -105,7 +137,7 @@ def _search(region: SacrumRegion, bones: Bones, config: KeepoutConfig) -> _Searc
     found = find_mouths(network, region, axis, bones.frame, config)
     named = assign_levels(found, _expected(bones, axis), config.level_spacing_mm)
     mouths = tuple(m for m in named if _is_where_expected(m, bones, axis, config))
-    return _Search(region, network, line, mouths, count_levels(found, config.level_spacing_mm))
+    return _Search(region, network, network, line, mouths, count_levels(found, config.level_spacing_mm))
 
 
 def _with_filled(first: _Search, bones: Bones, config: KeepoutConfig) -> _Search:
@@ -120,7 +152,7 @@ def _with_filled(first: _Search, bones: Bones, config: KeepoutConfig) -> _Search
     if region is None:
         return first
     network = first.network | (again.network & ~region.bone)
-    return _Search(region, network, first.line, (*first.mouths, *filled), first.pairs, filled)
+    return _Search(region, network, first.network, first.line, (*first.mouths, *filled), first.pairs, filled)
 
 
 def _foramina_of(names: AbstractSet[Name]) -> list[tuple[Side, str]]:
@@ -161,13 +193,14 @@ def _is_where_expected(mouth: Mouth, bones: Bones, axis: CentreLine, config: Kee
 
 
 def _foramen(mouth: Mouth, search: _Search) -> Foramen:
-    """Confidence: half for the opening itself by its width, the rest for its partners across and behind `[P]`."""
+    """Confidence: half for the opening by its width, the rest for its partners across and behind `[P]`."""
     side, level, aspect = _name(mouth)
     twin, through = (side.other, level, aspect), (side, level, *(a for a in ASPECTS if a != aspect))
     partners = (twin in search.names) + (through in search.names)
     confidence = 0.5 * min(mouth.width_mm / PLAIN_WIDTH_MM, 1.0) + 0.25 * partners
     confidence *= FILLED_TRUST if mouth in search.filled else 1.0
-    return Foramen(side, level, aspect, mouth.centre_lps, mouth.width_mm, round(confidence, 3))
+    confidence *= 1.0 if len(mouth.axis_lps) else UNFOLLOWED_TRUST
+    return Foramen(side, level, aspect, mouth.centre_lps, mouth.width_mm, round(confidence, 3), mouth.axis_lps)
 
 
 def _is_painted(foramen: Foramen, mask: LabelMap, boxes: Mapping[int, Box]) -> bool:

@@ -15,8 +15,8 @@ from scipy import ndimage as ndi
 
 __all__ = ["Limb", "follow_limb"]
 
-STEP_MM = 0.5
-"""Step of the sections and of the points in them."""
+STEP_MM, GRAIN_MM = 0.5, 0.75
+"""Step of the sections, and of the points in them."""
 
 HALF_MM = 13.0
 """Half-width of a section's window: a mouth is up to 15 mm wide, and 10 mm off at most `[P]`."""
@@ -26,6 +26,9 @@ DEPTHS_MM = np.arange(1.0, 15.0 + STEP_MM, STEP_MM)
 
 FIT_MM = 5.0
 """The axis is taken over this length, where it is straightest `[P]`."""
+
+LATEST_MM = 7.0
+"""The channel's own sections begin this deep at the latest: before it may lie a hollow that is wider `[P]`."""
 
 LEAST_SECTIONS = 7
 """Fewer sections give no axis `[P]`."""
@@ -62,11 +65,14 @@ class Limb:
         Unit vector along the axis.
     width : float
         Median over the sections of their smallest diameter.
+    flares : bool
+        The channel ends in a wider hollow of the bone, not at the outer face.
     """
 
     axis_index: Points
     outward: Points
     width: float
+    flares: bool
 
 
 def follow_limb(network: Field, start_index: Points, outward: Points, spacing_mm: float) -> Limb | None:
@@ -92,7 +98,7 @@ def follow_limb(network: Field, start_index: Points, outward: Points, spacing_mm
 
 
 def _limb(network: Field, start: Points, normal: Points, spacing_mm: float) -> Limb | None:
-    centres, widths = _sections(network, start, normal, spacing_mm)
+    centres, widths, areas = _sections(network, start, normal, spacing_mm)
     if len(centres) < LEAST_SECTIONS:
         return None
     count = min(round(FIT_MM / STEP_MM) + 1, len(centres))
@@ -102,9 +108,15 @@ def _limb(network: Field, start: Points, normal: Points, spacing_mm: float) -> L
     best = min(lines, key=lambda k: lines[k][2] * spacing_mm + DEEPER * STEP_MM * k)
     middle, outward, _ = lines[best]
     outward = outward * np.sign(outward @ normal)
-    top = _leaves(network, middle, outward, spacing_mm)
-    inner = centres[(centres - middle) @ outward < np.linalg.norm(top - middle)]
-    return Limb(np.vstack([top, inner]), outward, float(np.median(widths[best : best + count])))
+    own = slice(best, best + count)
+    wide = np.flatnonzero(areas[:best] > FLARE * np.median(areas[own]))
+    opens = len(wide) > 0
+    if opens:
+        top = middle + ((centres[wide[-1] : wide[-1] + 2].mean(axis=0) - middle) @ outward) * outward
+    else:
+        top = _leaves(network, middle, outward, spacing_mm)
+    inner = centres[(centres - middle) @ outward < (top - middle) @ outward]
+    return Limb(np.vstack([top, inner]), outward, float(np.median(widths[own])), opens)
 
 
 def _line(points: Points) -> tuple[Points, Points, float]:
@@ -114,26 +126,32 @@ def _line(points: Points) -> tuple[Points, Points, float]:
     return middle, axes[0], float(np.sqrt((lengths[1:] ** 2).sum() / len(points)))
 
 
-def _sections(network: Field, start: Points, normal: Points, spacing_mm: float) -> tuple[Points, Points]:
-    """Centres, voxels, and smallest diameters, mm, of the sections square to `normal` that are the channel's own."""
+def _sections(network: Field, start: Points, normal: Points, spacing_mm: float) -> tuple[Points, Points, Points]:
+    """Sections square to `normal` that are the channel's own: centres, voxels; smallest diameters, mm; areas."""
     first = np.cross(normal, np.eye(3)[np.abs(normal).argmin()])
     first /= np.linalg.norm(first)
     second = np.cross(normal, first)
-    ruler = np.arange(-HALF_MM, HALF_MM + STEP_MM, STEP_MM)
+    ruler = np.arange(-HALF_MM, HALF_MM + GRAIN_MM, GRAIN_MM)
     plane = np.stack(np.meshgrid(ruler, ruler, indexing="ij"), axis=-1).reshape(-1, 2)
     offsets = (plane @ np.stack([first, second]) - DEPTHS_MM[:, None, None] * normal) / spacing_mm
     cuts = ndi.map_coordinates(network, (start + offsets).reshape(-1, 3).T, order=1, mode="constant")
-    centres, widths, least, here = [], [], np.inf, np.zeros(2)
+    found: list[tuple[Points, float, float]] = []
+    here = np.zeros(2)
     for cut, depth in zip(cuts.reshape(len(DEPTHS_MM), len(ruler), len(ruler)) > 0.5, DEPTHS_MM, strict=True):
         own = _section(cut, plane, here)
-        if own is None or len(own) > FLARE * least:
+        if own is None and not found and depth <= LATEST_MM:
+            continue
+        if own is None or len(own) > FLARE * min((area for _, _, area in found), default=np.inf):
             break
-        here, least = own.mean(axis=0), min(least, len(own))
+        here = own.mean(axis=0)
         spread = np.linalg.eigvalsh(np.cov(own.T, bias=True))[0]
         # a disc of diameter d has variance d^2 / 16 along each axis
-        widths.append(4.0 * np.sqrt(max(float(spread), 0.0)))
-        centres.append(start + (here @ np.stack([first, second]) - depth * normal) / spacing_mm)
-    return np.array(centres).reshape(-1, 3), np.array(widths)
+        width = 4.0 * np.sqrt(max(float(spread), 0.0))
+        found.append((start + (here @ np.stack([first, second]) - depth * normal) / spacing_mm, width, len(own)))
+    if not found:
+        return np.zeros((0, 3)), np.zeros(0), np.zeros(0)
+    centres, widths, areas = zip(*found, strict=True)
+    return np.array(centres), np.array(widths), np.array(areas)
 
 
 def _section(cut: NDArray[np.bool_], plane: Points, near: Points) -> Points | None:

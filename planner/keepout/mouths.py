@@ -16,6 +16,7 @@ from planner.keepout.limbs import follow_limb
 from planner.keepout.region import SacrumRegion
 from planner.labels import SACRAL_LEVELS, Side
 from planner.segmentation.model import PelvicFrame
+from planner.segmentation.shapes import box_of, padded
 
 __all__ = ["Mouth", "assign_levels", "count_levels", "find_mouths"]
 
@@ -26,7 +27,7 @@ MOUTH_LATERAL_MM = 8.0
 """The centre of a foramen's opening lies further than this from the midline: S4's, the nearest, lies at 10 `[P]`."""
 
 CANAL_TOP_MM = 10.0
-"""Openings this near to the canal's upper end are its recesses: S1 lies a pedicle's height below it `[P]`."""
+"""Openings this near to the network's upper end are its recesses: S1 lies a pedicle's height below it `[P]`."""
 
 LENGTHWISE = 0.8
 """An opening that faces along the canal by more than this cosine is an end of the canal, not a foramen `[P]`."""
@@ -88,10 +89,14 @@ def find_mouths(
     network: Mask, region: SacrumRegion, line: CentreLine, frame: PelvicFrame, config: KeepoutConfig
 ) -> list[Mouth]:
     """Find the openings of the network to either side of the canal, those of one level merged."""
-    open_room = ~network & ~region.bone & ~region.lumbar
-    cross = ndi.generate_binary_structure(3, 1)
-    rim = network & ndi.binary_dilation(open_room, cross)
-    index = np.argwhere(rim)
+    tight = box_of(network)
+    if tight is None:
+        return []
+    box = padded(tight, 2 * config.spacing_mm, region.grid)
+    within, start = network[box], np.array([s.start for s in box])
+    open_room = ~within & ~region.bone[box] & ~region.lumbar[box]
+    rim = within & ndi.binary_dilation(open_room, ndi.generate_binary_structure(3, 1))
+    index = np.argwhere(rim) + start
     if not len(index):
         return []
     outward = np.stack([ndi.sobel(open_room.astype(np.float32), axis=a)[rim] for a in range(3)], axis=1)
@@ -109,9 +114,9 @@ def find_mouths(
             over = np.zeros(len(index), bool)
             over[patch[_over_channel(network, index[patch], outward[patch])]] = True
             mouths += [_mouth(points[p], place[p], aspect, outward_lps[p], config) for p in _patches(index, over)]
-    kept = _merged([m for m in mouths if _is_plausible(m, config)], config.level_spacing_mm)
-    within = network.astype(np.float32)
-    return [_on_axis(mouth, within, region.grid, config) for mouth in kept]
+    kept = _merged([m for m in mouths if _is_plausible(m, line, config)], config.level_spacing_mm)
+    tubes = within.astype(np.float32), region.grid.crop(box)
+    return [_on_axis(mouth, *tubes, config) for mouth in kept]
 
 
 def _on_axis(mouth: Mouth, network: NDArray[np.float32], grid: Grid, config: KeepoutConfig) -> Mouth:
@@ -121,15 +126,15 @@ def _on_axis(mouth: Mouth, network: NDArray[np.float32], grid: Grid, config: Kee
     if limb is None:
         return replace(mouth, centre_lps=mouth.centre_lps + _hidden_mm(mouth.width_mm, config) * mouth.outward_lps)
     outward = limb.outward @ turn
-    out_mm = _hidden_mm(limb.width, config) / float(outward @ mouth.outward_lps)
+    out_mm = 0.0 if limb.flares else _hidden_mm(limb.width, config) / float(outward @ mouth.outward_lps)
     axis = grid.to_lps(limb.axis_index)
     axis[0] += out_mm * outward
     return replace(mouth, centre_lps=axis[0], width_mm=limb.width, axis_lps=axis)
 
 
-def _is_plausible(mouth: Mouth, config: KeepoutConfig) -> bool:
-    beside = mouth.beside_mm > MOUTH_LATERAL_MM
-    return beside and mouth.area_mm2 >= config.smallest_mouth_mm2 and mouth.along_mm > CANAL_TOP_MM
+def _is_plausible(mouth: Mouth, line: CentreLine, config: KeepoutConfig) -> bool:
+    below_top = mouth.along_mm + line.open_top_mm > CANAL_TOP_MM
+    return below_top and mouth.beside_mm > MOUTH_LATERAL_MM and mouth.area_mm2 >= config.smallest_mouth_mm2
 
 
 def _patches(index: NDArray[np.int64], chosen: Mask) -> list[NDArray[np.int64]]:

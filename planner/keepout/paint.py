@@ -40,19 +40,27 @@ Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
-def paint(network: Mask, region: SacrumRegion, line: CentreLine, frame: PelvicFrame, mouths: list[Mouth]) -> Values:
-    """`Keepout` and foramen values on the region's grid."""
+def paint(
+    network: Mask, plain: Mask, region: SacrumRegion, line: CentreLine, frame: PelvicFrame, mouths: list[Mouth]
+) -> Values:
+    """`Keepout` and foramen values on the region's grid; `plain` is the network without what the labels filled in."""
     spacing = region.grid.spacing_zyx_mm
     near = distance_within(network, spacing, MOUTH_MARGIN_MM + float(spacing.max())) <= MOUTH_MARGIN_MM
     index = np.argwhere(near & ~region.bone & ~region.lumbar)
-    place = line.coordinates(frame.to_pelvic(region.grid.to_lps(index)))
-    size = _CanalSize(place, line)
+    pelvic = frame.to_pelvic(region.grid.to_lps(index))
+    place = line.coordinates(pelvic)
+    # the canal's own size is not that of channels opened beside it
+    size = _CanalSize(place[(place[:, 0] >= 0) & plain[tuple(index.T)]], line)
+    upper = line.upward(ABOVE_MM)
+    # above the sacrum the search strays forward, into the disc
+    kept = (place[:, 0] >= 0) | (place[:, 2] >= 0) | size.above(upper.coordinates(pelvic), ELLIPSE)
+    index, place = index[kept], place[kept]
     value = np.full(len(index), Keepout.CANAL, np.uint8)
     for side in Side:
         own = size.beside(place) & (place[:, 1] * side.lateral_x > 0)
         value[own] = _levels_of(place[own, 0], [m for m in mouths if m.side is side], side)
     values = np.zeros(network.shape, np.uint8)
-    values[_upper_canal(region, line, frame, size)] = Keepout.CANAL
+    values[_upper_canal(region, upper, frame, size)] = Keepout.CANAL
     values[tuple(index.T)] = value
     return values
 
@@ -89,24 +97,24 @@ class _CanalSize:
         result: Mask = (reach > ELLIPSE) & within & (np.abs(place[:, 1]) > STRIP_MM)
         return result
 
-    def above(self, place: Numbers) -> Mask:
-        """Voxels within the upper end's ellipse, carried upward."""
+    def above(self, place: Numbers, ellipse: float = 1.0) -> Mask:
+        """Voxels within the upper end's ellipse, in coordinates of the line that goes on upward from it."""
         top = slice(0, round(TOP_MM))
-        width, depth = self._width[top].max(), self._depth[top].max()
-        inside = (place[:, 1] / width) ** 2 + (place[:, 2] / depth) ** 2 <= 1.0
-        result: Mask = inside & (place[:, 0] < 0) & (place[:, 0] > -ABOVE_MM)
+        width, depth = np.median(self._width[top]), np.median(self._depth[top])
+        inside = (place[:, 1] / width) ** 2 + (place[:, 2] / depth) ** 2 <= ellipse
+        result: Mask = inside & (place[:, 0] > 0)
         return result
 
 
-def _upper_canal(region: SacrumRegion, line: CentreLine, frame: PelvicFrame, size: _CanalSize) -> Mask:
+def _upper_canal(region: SacrumRegion, upper: CentreLine, frame: PelvicFrame, size: _CanalSize) -> Mask:
     """Find the canal above the sacrum, through whatever is not bone."""
     free = ~region.bone & ~region.lumbar
-    top = frame.to_lps(line.points_pelvic[:1])
-    box = region.grid.box_around(top, 2 * ABOVE_MM)
+    box = region.grid.box_around(frame.to_lps(upper.points_pelvic), ABOVE_MM)
     index = np.argwhere(free[box]) + [s.start for s in box]
-    place = line.coordinates(frame.to_pelvic(region.grid.to_lps(index)))
+    place = upper.coordinates(frame.to_pelvic(region.grid.to_lps(index)))
+    inside = size.above(place) & (place[:, 0] <= upper.along_mm[-1])
     mask = np.zeros(free.shape, bool)
-    mask[tuple(index[size.above(place)].T)] = True
+    mask[tuple(index[inside].T)] = True
     return mask
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.verify.case import HIPS, SACRUM, Dowel, least_distance, point
+from planner.verify.case import HIPS, SACRUM, Dowel, is_neural, least_distance, point
 from planner.verify.image import Image, surface_of_cylinder
 from planner.verify.model import Check
 
@@ -62,6 +62,7 @@ def check_candidate(dowel: Dowel) -> Iterator[Check]:
     """Check one candidate."""
     yield from _shape(dowel)
     yield from _neural(dowel)
+    yield from _soft(dowel)
     yield from _witnesses(dowel)
     yield from _place(dowel)
     yield from _thirds(dowel)
@@ -95,8 +96,19 @@ def _neural(dowel: Dowel) -> Iterator[Check]:
     behind = dowel.entry - WAY_IN_MM * dowel.direction
     way = surface_of_cylinder(behind, dowel.entry, dowel.radius, step_mm=1.0)
     near = labels.around(way, NEURAL_MM * 3)
-    mm = least_distance(way, near.points(near.values > 0)) - labels.half_voxel_mm
+    mm = least_distance(way, near.points(is_neural(near.values))) - labels.half_voxel_mm
     yield _check(dowel, "neural-way-in", mm >= NEURAL_MM, f"{mm:.2f} mm, at least {NEURAL_MM:g} mm")
+
+
+def _soft(dowel: Dowel) -> Iterator[Check]:
+    """Check the distance that is claimed to soft keep-outs, and that the implant stays out of them."""
+    mm = dowel.soft_centre_distance - dowel.case.keepout.half_voxel_mm
+    claimed = dowel.claims["clearance"].get("soft")
+    if claimed is not None:
+        words = f"measured {mm:.2f} mm, claimed {claimed['mm']:.2f} mm"
+        yield _check(dowel, "soft-clearance", abs(mm - claimed["mm"]) <= ROUNDING_MM, words)
+    words = f"{mm:.2f} mm from vessels and nerves before the joint and at the notch"
+    yield _check(dowel, "soft-limit", mm > 0, words)
 
 
 def _witnesses(dowel: Dowel) -> Iterator[Check]:

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from planner.verify.image import Image, read_image, surface_of_cylinder
 
-__all__ = ["HIPS", "SIDES", "Case", "Dowel", "read_case"]
+__all__ = ["HIPS", "SIDES", "Case", "Dowel", "is_neural", "least_distance", "point", "read_case"]
 
 SIDES = ("left", "right")
 """Keys of the plan's sides."""
@@ -25,6 +25,9 @@ SACRUM = 1
 
 HIPS = {"left": 2, "right": 3}
 """Values of the hip bones in ``labels.nii.gz``."""
+
+SOFT = 31
+"""Value of soft keep-outs in ``keepout.nii.gz``; all others are neural."""
 
 NEAR_MM = 20.0
 """Box round an implant in which its surroundings are measured."""
@@ -128,9 +131,20 @@ class Dowel:
 
     @cached_property
     def neural_centre_distance(self) -> float:
-        """Least distance from its surface to a keep-out voxel's centre, mm; infinite if there is none near."""
+        """Least distance from its surface to a neural keep-out voxel's centre, mm; infinite if there is none near."""
         near = self.case.keepout.around(self.surface, NEURAL_REACH_MM)
-        return least_distance(self.surface, near.points(near.values > 0))
+        return least_distance(self.surface, near.points(is_neural(near.values)))
+
+    @cached_property
+    def soft_centre_distance(self) -> float:
+        """The same to a soft keep-out."""
+        near = self.case.keepout.around(self.surface, NEURAL_REACH_MM)
+        return least_distance(self.surface, near.points(near.values == SOFT))
+
+
+def is_neural(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Canal and foramina: every keep-out but the soft ones."""
+    return (values > 0) & (values != SOFT)
 
 
 def least_distance(surface: Points, points: Points) -> float:

@@ -4,11 +4,14 @@
     script/evaluate list
     script/evaluate run --out DIR [--only PATTERN ...] [--workers 2] [--again] [--model FILE] [--table docs/accuracy.md]
     script/evaluate page --out DIR --table docs/accuracy.md
+    script/evaluate joint --out DIR [--only PATTERN ...] --table docs/accuracy-joint.md
+    script/evaluate findings --out DIR [--only PATTERN ...] --table docs/accuracy-joint.md
 
 `run` makes each case that is not made yet, plans it, scores it with the independent scoring tool, and writes
 ``DIR/CASE/{ct,labels,keepout,decoys}.nii.gz``, ``plan/`` and ``result.json``. It goes on where it was stopped: a case
 whose result was reached by the same code is not run again. Pelves of the JHU atlas are planned with a shape model that
 was built without them, unless ``--model`` names one.
+`joint` measures the joint and landmarks on phantoms, `findings` how often findings are right; both write one page.
 Sources, read from the folder ``--data``: see `accuracy_page.PREFACE`.
 """
 
@@ -33,6 +36,9 @@ import SimpleITK
 from accuracy_page import accuracy_page
 from calibrate_confidence import SOURCES
 from conditions import BASES, MadeCase, cases
+from findings_accuracy import run_findings
+from joint_accuracy import run_rows
+from joint_page import joint_page
 from made_cases import make_case
 from perturb import perturbed_outlines
 from sources import load_base, subject_of
@@ -269,6 +275,27 @@ def list_cases(_: argparse.Namespace) -> int:
     return 0
 
 
+def joint(arguments: argparse.Namespace) -> int:
+    """Measure the joint stage on phantoms, and write its page."""
+    run_rows(arguments.out / "joint", arguments.only, fingerprint(), again=arguments.again)
+    arguments.table.write_text(joint_page(arguments.out), encoding="utf-8")
+    return 0
+
+
+def findings(arguments: argparse.Namespace) -> int:
+    """Count right and wrong findings on made scans, and write the same page."""
+    setup = Setup(arguments.out, arguments.data, Path(), None, fingerprint(), arguments.again)
+
+    def model_of(base: str) -> Path | None:
+        prepare(setup, base)
+        return setup.left_out(base) if BASES[base][0] == "jhu" else None
+
+    source = (arguments.data, setup.bases, model_of)
+    run_findings(arguments.out / "findings", arguments.only, setup.code, source, again=arguments.again)
+    arguments.table.write_text(joint_page(arguments.out), encoding="utf-8")
+    return 0
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -286,6 +313,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     runner.set_defaults(function=run)
     writer = commands.add_parser("page", help="write the page from results that are there")
     writer.set_defaults(function=page)
+    for function in (joint, findings):
+        measurer = commands.add_parser(function.__name__, help=(function.__doc__ or "").splitlines()[0].lower())
+        measurer.add_argument("--only", nargs="*", default=[], metavar="PATTERN", help="names, with * and ?")
+        measurer.add_argument("--again", action="store_true", help="also what this code has a result of")
+        measurer.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+        measurer.add_argument("--out", type=Path, required=True, help="folder of the results")
+        measurer.add_argument("--table", type=Path, required=True, help="the page, docs/accuracy-joint.md")
+        measurer.set_defaults(function=function)
     for command in (runner, writer):
         command.add_argument("--out", type=Path, required=True, help="folder of the cases")
         command.add_argument(

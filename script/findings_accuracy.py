@@ -40,7 +40,7 @@ from sample_data import made_patient as patient
 from sample_data.joint_variants import across_joint, recess_place, with_deep_crests, with_facets, with_spur
 from sample_data.made_ct import CtLook, JointFill, MadeCt, render_ct
 
-__all__ = ["CODES", "PELVES", "SCENES", "Scan", "found_in", "make_scan", "run_findings"]
+__all__ = ["CODES", "PELVES", "SCENES", "Scan", "found_in", "make_scan", "run_findings", "scans"]
 
 CODES = (
     "ankylosis", "accessory-joint", "widening", "vacuum", "metal-near-joint", "joint-truncated",
@@ -84,7 +84,7 @@ class Scan:
     cut: tuple[float, float] | None = None
 
 
-RISE_MM = 15.0
+RISE_MM = 5.0
 """How far S1 of a dysmorphic sacrum stands up."""
 
 LOW_MM = 6.0
@@ -156,7 +156,7 @@ def prosthesis(base: Base, look: CtLook, pelvis: Pelvis) -> Scan:
 
 def dysmorphic(base: Base, look: CtLook, pelvis: Pelvis) -> Scan:
     """S1 up between the crests."""
-    bones = with_deep_crests(base.bones, base.places, severity(0.55, 0.75, pelvis), RISE_MM)
+    bones = with_deep_crests(base.bones, base.places, severity(0.6, 0.8, pelvis), RISE_MM)
     return Scan(replace(base, bones=bones), look, "pelvis", frozenset({("dysmorphic-sacrum", "both")}))
 
 
@@ -262,7 +262,12 @@ def scans() -> Iterator[tuple[str, Pelvis]]:
 
 
 def run_findings(
-    folder: Path, patterns: Sequence[str], code: str, source: tuple[Path, Path, Callable[[str], Path | None]]
+    folder: Path,
+    patterns: Sequence[str],
+    code: str,
+    source: tuple[Path, Path, Callable[[str], Path | None]],
+    *,
+    again: bool,
 ) -> None:
     """Measure the scans that this code has no result of; `source`: data, folder of bases, shape model by pelvis."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -272,7 +277,7 @@ def run_findings(
         path = folder / f"{name}.json"
         if patterns and not any(fnmatch.fnmatch(name, pattern) for pattern in patterns):
             continue
-        if path.is_file() and json.loads(path.read_text(encoding="utf-8"))["code"] == code:
+        if not again and path.is_file() and json.loads(path.read_text(encoding="utf-8"))["code"] == code:
             continue
         result = {"code": code} | measure_scan(scene, pelvis, data, bases, model_of(pelvis.key))
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -50,11 +50,12 @@ def draw_plane(axes: Axes, case: FigureCase, plane: Plane, caption: str) -> None
 
 
 def _draw_keepouts(axes: Axes, shares: dict[int, Vector], at: tuple[Vector, Vector]) -> None:
-    neural = np.sum([share for value, share in shares.items() if value != Keepout.SOFT] or [[0.0]], axis=0)
+    nothing = np.zeros(1)
+    neural = sum((share for value, share in shares.items() if value != Keepout.SOFT), start=nothing)
     if neural.max() > 0.5:
         axes.contourf(*at, neural, levels=[0.5, 2.0], colors=[palette.KEEPOUT], alpha=0.45)
         axes.contour(*at, neural, levels=[0.5], colors=[palette.KEEPOUT], linewidths=0.8)
-    soft = shares.get(Keepout.SOFT, np.zeros(1))
+    soft = shares.get(Keepout.SOFT, nothing)
     if soft.max() > 0.5:
         axes.contour(*at, soft, levels=[0.5], colors=[palette.KEEPOUT], linewidths=0.8, linestyles="dotted")
 

@@ -154,6 +154,7 @@ def _clearances(task: Task, path: Path, ahead_mm: float) -> dict[str, Clearance]
         "access_neural": clearance_to(_cannula(task, path), structures["neural"], margin),
         "ventral_cortex": clearance_to(implant, structures["ventral_cortex"]),
         "outer_iliac_cortex": clearance_to(implant, structures["outer_iliac_cortex"]),
+        "soft": clearance_to(implant, structures["soft"]),
     }
     notch = task.scene.part("notch")
     if np.isfinite(notch).all():

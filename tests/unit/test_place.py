@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from pipelines import place as place_module
+from planner import place as place_module
 from planner.grid import Grid, Orientation
 from planner.place import COARSEST_MM, MOST_VOXELS, Place, choose_blocks, working_place
 from planner.volume import LabelMap

@@ -30,6 +30,7 @@ from planner.plan import (
     InputDocument,
     PlanDocument,
     SegmentationDocument,
+    canal_points,
     describe_difference,
     describe_fluoroscopy,
     describe_frame,
@@ -229,10 +230,10 @@ def _measure(volume: Volume, place: Place, pose: PelvisPose, settings: CaseSetti
         bones, segmentation = _label_bones(volume, place, pose, settings)
     with log.stage("measure joints and keep-outs"), ThreadPoolExecutor(len(BOTH_SIDES)) as pool:
         joints = [pool.submit(extract_joint, volume, bones, side, config.joint) for side in bones.planned_sides]
-        keepouts = pool.submit(find_keepouts, volume, bones, config.keepout).result()
+        bearings = find_bearings(volume, bones)
+        keepouts = pool.submit(find_keepouts, volume, bones, config.keepout, bearings.landmarks_lps).result()
         found = {side: joint.result() for side, joint in zip(bones.planned_sides, joints, strict=True)}
     shown = {side: joint for side, joint in found.items() if len(joint.faces)}
-    bearings = find_bearings(volume, bones)
     s1_hu = s1_trabecular_hu(volume, bones.labels, bearings.endplate)
     return Anatomy(volume, bones, bearings, s1_hu, segmentation, shown, keepouts)
 
@@ -349,4 +350,6 @@ def _document(
         landmarks=landmark_points(landmarks),
         left_minus_right=describe_difference(measures),
         s1_trabecular_hu=round(anatomy.s1_hu, 1) if anatomy.s1_hu is not None else None,
+        canal_lps_mm=canal_points(anatomy.keepouts.canal_lps),
+        soft_keepouts_ml=dict(anatomy.keepouts.soft_ml),
     )

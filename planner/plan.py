@@ -30,6 +30,7 @@ __all__ = [
     "PlanDocument",
     "SegmentationDocument",
     "SideDocument",
+    "canal_points",
     "describe_difference",
     "describe_fluoroscopy",
     "describe_frame",
@@ -191,6 +192,7 @@ class ForamenDocument(Document):
     centre_lps_mm: Point
     width_mm: float
     confidence: Share
+    axis_lps_mm: list[Point] = []
 
 
 class ImplantDocument(Document):
@@ -394,6 +396,8 @@ class PlanDocument(Document):
     landmarks: dict[str, Point] = {}
     left_minus_right: SideDifferenceDocument | None = None
     s1_trabecular_hu: float | None = None
+    canal_lps_mm: list[Point] = []
+    soft_keepouts_ml: dict[str, float] = {}
 
     def to_json(self) -> str:
         """Text of ``plan.json``: the same bytes for the same plan."""
@@ -490,6 +494,11 @@ def _angle(opposite: Any, adjacent: Any) -> float:
     return _number(np.degrees(np.arctan2(opposite, adjacent)), 2)
 
 
+def canal_points(canal_lps: NDArray[np.float64]) -> list[Point]:
+    """Write down the canal's centre line, which has a point each millimetre, in steps of 5 mm."""
+    return [_point(place) for place in canal_lps[::5]]
+
+
 def landmark_points(landmarks_lps: Mapping[str, NDArray[np.float64]]) -> dict[str, Point]:
     """Write down the landmarks that belong to no side."""
     prefixes = tuple(f"{side}_" for side in Side)
@@ -563,6 +572,7 @@ def _foramen(foramen: Foramen) -> ForamenDocument:
         centre_lps_mm=_point(foramen.centre_lps),
         width_mm=_number(foramen.width_mm),
         confidence=_share(foramen.confidence),
+        axis_lps_mm=[_point(place) for place in foramen.axis_lps],
     )
 
 

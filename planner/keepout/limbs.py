@@ -46,6 +46,9 @@ FLARE = 2.0
 STEEPEST = 0.5
 """Least cosine between an axis and its opening's normal: a more oblique one is a groove's `[P]`."""
 
+AXIS_MM = 2.0
+"""Step of the axis that is handed on."""
+
 ROUNDS = 2
 """Times that sections are laid: the second time square to the axis, round which they are then centred."""
 
@@ -116,7 +119,7 @@ def _limb(network: Field, start: Points, normal: Points, spacing_mm: float) -> L
     else:
         top = _leaves(network, middle, outward, spacing_mm)
     inner = centres[(centres - middle) @ outward < (top - middle) @ outward]
-    return Limb(np.vstack([top, inner]), outward, float(np.median(widths[own])), opens)
+    return Limb(np.vstack([top, inner[:: round(AXIS_MM / STEP_MM)]]), outward, float(np.median(widths[own])), opens)
 
 
 def _line(points: Points) -> tuple[Points, Points, float]:

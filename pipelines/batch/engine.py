@@ -6,8 +6,10 @@ Only names of files travel: every worker reads the pixels of its own case.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from pipelines.batch.case import Planner, give_up, plan_study, sweep
@@ -15,7 +17,7 @@ from pipelines.batch.model import Outcome, Status, Task
 from planner.errors import ConfigError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 __all__ = ["CASE_PEAK_BYTES", "Dask", "Engine", "InProcess", "connect", "fitting_workers", "local_cluster"]
 
@@ -25,6 +27,11 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 Feed = Callable[[], "Task | None"]
 Done = Callable[[Task, Outcome], None]
+
+CONNECT_TIMEOUT = "10s"
+
+MOST_SPARED = 1000
+"""Cases put back because they had not begun, in one run [P]: more, and the workers do not come up at all."""
 
 DIED = "worker-died"
 TIMED_OUT = "timed-out"
@@ -53,6 +60,7 @@ class Dask:
     def __init__(self, client: Client, in_flight: int) -> None:
         self._client = client
         self._in_flight = in_flight
+        self._spares = count()
 
     def __call__(self, feed: Feed, done: Done, planner: Planner) -> None:
         """Work off every task."""
@@ -60,17 +68,31 @@ class Dask:
 
         running = as_completed(raise_errors=False)
         tasks: dict[object, Task] = {}
+        spared: deque[Task] = deque()
+        submissions = count()
         while True:
-            while len(tasks) < self._in_flight and (task := feed()) is not None:
-                future = self._client.submit(plan_study, task, planner, key=f"{task.key}-{task.attempt}", pure=False)
+            while len(tasks) < self._in_flight and (task := spared.popleft() if spared else feed()) is not None:
+                future = self._client.submit(plan_study, task, planner, key=f"{task.key}-{next(submissions)}")
                 tasks[future] = task
                 running.add(future)
             if not tasks:
                 return
             future = next(running)
             task = tasks.pop(future)
-            done(task, future.result() if future.status == "finished" else _buried(task))
+            if future.status == "finished":
+                done(task, future.result())
+            elif _never_began(task, future) and next(self._spares) < MOST_SPARED:
+                spared.append(task)
+            else:
+                done(task, _buried(task))
             future.release()
+
+
+def _never_began(task: Task, future: Future[Outcome]) -> bool:
+    """Tell a case that waited for a worker while another one killed it: beginning leaves a mark."""
+    from distributed import KilledWorker
+
+    return isinstance(future.exception(), KilledWorker) and not task.timeout_mark.exists()
 
 
 def _buried(task: Task) -> Outcome:
@@ -138,7 +160,6 @@ def _config(threads: str) -> dict[str, object]:
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": 0.95,
         "distributed.scheduler.allowed-failures": 0,  # we count attempts ourselves, and say so in the log
-        "distributed.scheduler.worker-saturation": 1.0,  # a death takes one case along, not those that wait
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, threads),
     }
 
@@ -155,7 +176,7 @@ def connect(address: str) -> Iterator[Dask]:
     from distributed import Client
 
     try:
-        client = Client(address, timeout="10s")
+        client = Client(address, timeout=CONNECT_TIMEOUT)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{address}: no Dask scheduler answers.", "Check the address of --scheduler.") from error
     with client:

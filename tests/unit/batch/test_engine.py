@@ -1,0 +1,68 @@
+"""Dask workers: what kills one kills one case, and the rest goes on; memory bounds their number."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from pipelines.batch.engine import CASE_PEAK_BYTES, connect, fitting_workers, local_cluster
+from pipelines.batch.model import Status
+from pipelines.batch.run import BatchOptions, run_batch
+from planner.errors import ConfigError
+
+from support.made_export import fake_planner, write_study
+
+HANGING, KILLED, KILLED_ONCE, GOOD = range(4)
+
+
+def deadly_planner(source, settings, folder):
+    """Hang, die, or die the first time, by the mean of the voxels."""
+    fake_planner(source, settings, folder)
+    plan = json.loads((folder / "plan.json").read_text())
+    number = int(plan["sides"]["left"]["joint"]["articular_area_mm2"] - 1501.5)
+    marker = folder.parents[2] / "died once"
+    if number == HANGING:
+        signal.pause()
+    if number == KILLED or (number == KILLED_ONCE and not marker.exists()):
+        if number == KILLED_ONCE:
+            marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of Dask's own, about processes that die
+def test_a_dead_worker_costs_its_case_alone(tmp_path):
+    for number in (HANGING, KILLED, KILLED_ONCE, GOOD):
+        (tmp_path / "export" / str(number)).mkdir(parents=True)
+        write_study(tmp_path / "export" / str(number), number)
+    with local_cluster(2) as engine:
+        report = run_batch(
+            tmp_path / "export", tmp_path / "out", BatchOptions(timeout_s=3, retries=1), engine, planner=deadly_planner
+        )
+    assert report.statuses == {Status.PLANNED: 2, Status.FAILED: 2}
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("out/cases/*/batch.json")]
+    assert sorted(record["reason"] for record in records) == ["", "", "timed-out", "worker-died"]
+    assert not list((tmp_path / "out/cases").glob(".*"))
+    events = [json.loads(line)["event"] for line in (tmp_path / "out/batch.jsonl").read_text().splitlines()]
+    assert events.count("again") == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "cases", "cores", "workers"), [(None, 9, 4, 4), (None, 3, 4, 3), (2, 9, 4, 2), (8, 3, 4, 3)]
+)
+def test_no_more_workers_than_memory_holds(asked, cases, cores, workers):
+    assert fitting_workers(asked, cases * CASE_PEAK_BYTES + 1, cores) == workers
+
+
+def test_too_little_memory_for_one_case_is_told():
+    with pytest.raises(ConfigError, match=r"0\.8 GB of memory are free"):
+        fitting_workers(None, CASE_PEAK_BYTES // 2, 2)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_missing_scheduler_is_told():
+    with pytest.raises(ConfigError, match="no Dask scheduler"), connect("tcp://127.0.0.1:1"):
+        pass

@@ -13,10 +13,13 @@ from planner.segmentation.profiles import EdgeSearch, find_edges, read_profiles
 from planner.segmentation.shape_model import ShapeModel
 from planner.volume import Volume
 
-__all__ = ["SCHEDULE", "FitState", "fit_shape"]
+__all__ = ["SCHEDULE", "FitState", "fit_again", "fit_shape"]
 
 SCHEDULE = ((14.0, 0, 8, 4), (12.0, 4, 8, 4), (10.0, 8, 8, 3), (8.0, 14, 8, 2), (6.0, 24, 8, 1), (5.0, 40, 6, 1))
 """Rounds of the fit: reach of the edge search in mm, modes, iterations, and every how many vertices look [P]."""
+
+LAST_ROUNDS = -2
+"""Where `fit_again` joins the schedule: labels made elsewhere are a few millimetres off at most."""
 
 RIDGE = 40.0
 """Weight of the prior (coefficients are normal with unit variance) against one edge's squared distance in mm [P]."""
@@ -25,6 +28,7 @@ PADDING_HU = -1000.0
 """At or below this is padding or air: no bone was looked at there."""
 
 Floats = NDArray[np.float64]
+Schedule = tuple[tuple[float, int, int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +52,19 @@ def fit_shape(volume: Volume, pose: PelvisPose, model: ShapeModel) -> ShapeFit:
     Each vertex looks along its normal for an edge; the squared distance along the normal is lessened by Gauss-Newton,
     with robust (Cauchy) weights. Vertices outside the scan and on the cut end of the sacrum do not count.
     """
-    state = FitState(pose.lps_from_model, np.zeros(len(model.modes)))
+    return _run(volume, model, FitState(pose.lps_from_model, np.zeros(len(model.modes))), SCHEDULE)
+
+
+def fit_again(volume: Volume, fit: ShapeFit, model: ShapeModel) -> ShapeFit:
+    """Fit the model to a canonical volume from where a fit to something else left it: the last rounds alone."""
+    return _run(volume, model, FitState(fit.lps_from_model, fit.coefficients), SCHEDULE[LAST_ROUNDS:])
+
+
+def _run(volume: Volume, model: ShapeModel, state: FitState, schedule: Schedule) -> ShapeFit:
     real = np.ones(len(model.mean), bool)
     real[model.regions["sacrum_cut"]] = False
     looking = np.flatnonzero(real)
-    for reach, modes, iterations, stride in SCHEDULE:
+    for reach, modes, iterations, stride in schedule:
         for _ in range(iterations):
             state = _iterate(volume, model, state, looking[::stride], (reach, modes))
     return describe(volume, model, state, real)

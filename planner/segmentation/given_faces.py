@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from planner.grid import Grid
 from planner.labels import Label, Side
+from planner.segmentation.fit import fit_again
 from planner.segmentation.freeform import draw_surfaces
 from planner.segmentation.model import ShapeFit
 from planner.segmentation.shape_model import ShapeModel
@@ -45,7 +46,8 @@ def with_drawn_faces(volume: Volume, labels: LabelMap, fit: ShapeFit, model: Sha
     model : ShapeModel
         That model.
     """
-    drawn = enclosed(draw_surfaces(volume, dict(fit.vertices_lps), model), labels.grid)
+    start = fit_again(volume, fit, model)  # the labels may lie aside of the bones
+    drawn = enclosed(draw_surfaces(volume, dict(start.vertices_lps), model), labels.grid)
     values = labels.values.copy()
     for side in Side:
         box = _joint_box(labels.grid, fit, model, side)

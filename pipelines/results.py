@@ -69,7 +69,8 @@ def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
         for side, joint in case.anatomy.joints.items():
             write_joint_ply(partial / f"joint_{side}.ply", joint)
         pictures = _draw(case, partial) if figures else []
-        lacks = write_exports(_exported(case), partial, case.settings.config.exports, pictures)
+        attachments = [*pictures, *partial.glob("report.pdf")]
+        lacks = write_exports(_exported(case), partial, case.settings.config.exports, attachments)
         (partial / MANIFEST).write_text(json.dumps(_manifest(case, lacks), indent=1) + "\n", encoding="utf-8")
     return [folder / picture.relative_to(partial) for picture in pictures]
 

@@ -19,7 +19,7 @@ from planner.images import image_format, read_labels
 from planner.joint import read_joint_ply
 from planner.reading import read_scan
 
-__all__ = ["LayerData", "get_reader", "read_ct", "read_result"]
+__all__ = ["LayerData", "ct_layer", "get_reader", "layer_affine", "read_ct", "read_result"]
 
 LayerData = tuple[Any, dict[str, Any], str]
 """Data, keyword arguments of the layer, and its kind."""
@@ -60,7 +60,7 @@ def read_ct(path: str) -> list[LayerData]:
         If the input is refused.
     """
     volume = read_scan(Path(path)).load()
-    return [_image("CT", volume.hu, volume.grid)]
+    return [ct_layer("CT", volume.hu, volume.grid)]
 
 
 def read_result(path: str) -> list[LayerData]:
@@ -76,20 +76,27 @@ def read_result(path: str) -> list[LayerData]:
     return [*_label_layers(folder), *_joint_layers(folder), *_implant_layers(plan)]
 
 
-def _affine(grid: Grid) -> NDArray[np.float64]:
+def layer_affine(grid: Grid) -> NDArray[np.float64]:
+    """Map array indices to napari's world, LPS mm in the order z, y, x."""
     affine: NDArray[np.float64] = ZYX_FROM_XYZ @ grid.lps_from_zyx
     return affine
 
 
-def _image(name: str, hu: NDArray[np.int16], grid: Grid) -> LayerData:
-    facts = {"name": name, "affine": _affine(grid), "contrast_limits": BONE_WINDOW_HU, "metadata": {"notice": NOTICE}}
+def ct_layer(name: str, hu: NDArray[np.int16], grid: Grid) -> LayerData:
+    """Lay a CT out as an image layer in the bone window."""
+    facts = {
+        "name": name,
+        "affine": layer_affine(grid),
+        "contrast_limits": BONE_WINDOW_HU,
+        "metadata": {"notice": NOTICE},
+    }
     return hu, facts, "image"
 
 
 def _label_layers(folder: Path) -> Iterator[LayerData]:
     for file, name in (("labels.nii.gz", "bones"), ("keepout.nii.gz", "canal and foramina")):
         labels = read_labels(folder / file)
-        facts = {"name": name, "affine": _affine(labels.grid), "opacity": 0.4, "metadata": {"notice": NOTICE}}
+        facts = {"name": name, "affine": layer_affine(labels.grid), "opacity": 0.4, "metadata": {"notice": NOTICE}}
         yield labels.values, facts, "labels"
 
 

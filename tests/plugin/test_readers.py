@@ -118,9 +118,16 @@ import sys
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 manifest = PluginManifest.from_file(sys.argv[1])
-(reader,), (command,) = manifest.contributions.readers, manifest.contributions.commands
-assert reader.command == command.id
-print(import_python_name(command.python_name)(sys.argv[2]).__name__)
+assert manifest.name == "sacroplan"  # the distribution's name: napari leaves out a plugin whose manifest has another
+commands = {command.id: command for command in manifest.contributions.commands}
+(reader,) = manifest.contributions.readers
+for part in ("readers", "writers", "sample_data", "widgets"):
+    for contribution in getattr(manifest.contributions, part):
+        assert contribution.command in commands, contribution.command
+for command in commands.values():
+    if not command.python_name.startswith("napari_sacroplan.window"):  # needs Qt
+        assert callable(import_python_name(command.python_name)), command.id
+print(import_python_name(commands[reader.command].python_name)(sys.argv[2]).__name__)
 """
 
 

@@ -1,0 +1,188 @@
+"""Planes through the patient: where their pixels lie, which letters stand at their edges, what is cut by them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from napari_sacroplan.placement import Placement
+from planner.volume import LabelMap, Volume
+
+__all__ = ["STANDARD", "Plane", "along_joint_plane", "cut_mesh", "down_plane", "out_of_joint_plane", "sample_plane"]
+
+OBLIQUE_COSINE = 0.4
+"""A direction also takes the letter of a second axis from here on: 24 degrees off the first [P]."""
+
+LETTERS = ("LR", "PA", "SI")
+"""Of x, y and z: positive, negative."""
+
+OUTSIDE_HU = -1024
+"""What is drawn beyond the scan."""
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """A picture's plane.
+
+    Attributes
+    ----------
+    name : str
+        What the picture is called.
+    centre_lps : (3,) float64 array
+        Its middle.
+    right_lps, down_lps : (3,) float64 arrays
+        Unit vectors of a row and of a column.
+    """
+
+    name: str
+    centre_lps: Points
+    right_lps: Points
+    down_lps: Points
+
+    @property
+    def normal_lps(self) -> Points:
+        """Unit vector away from the viewer."""
+        normal: Points = np.cross(self.right_lps, self.down_lps)
+        return normal
+
+    def at(self, centre_lps: ArrayLike) -> Plane:
+        """Move its middle."""
+        return replace(self, centre_lps=np.asarray(centre_lps, np.float64))
+
+    def to_mm(self, points_lps: ArrayLike) -> Points:
+        """Map ``(..., 3)`` points to mm right of and below the middle ``(..., 2)``."""
+        away = np.asarray(points_lps, np.float64) - self.centre_lps
+        return np.stack([away @ self.right_lps, away @ self.down_lps], axis=-1)
+
+    def to_lps(self, mm: ArrayLike) -> Points:
+        """Map mm right of and below the middle ``(..., 2)`` to points."""
+        right, down = np.moveaxis(np.asarray(mm, np.float64), -1, 0)
+        points: Points = self.centre_lps + right[..., None] * self.right_lps + down[..., None] * self.down_lps
+        return points
+
+    def off_mm(self, point_lps: ArrayLike) -> float:
+        """How far a point lies behind the plane."""
+        return float((np.asarray(point_lps, np.float64) - self.centre_lps) @ self.normal_lps)
+
+    @property
+    def letters(self) -> dict[str, str]:
+        """Patient letters at the left, right, top and bottom edge."""
+        edges = {"left": -self.right_lps, "right": self.right_lps, "top": -self.down_lps, "bottom": self.down_lps}
+        return {edge: _letters(direction) for edge, direction in edges.items()}
+
+
+def _letters(direction_lps: Points) -> str:
+    order = np.argsort(-np.abs(direction_lps), kind="stable")[:2]
+    letters = [LETTERS[axis][int(direction_lps[axis] < 0)] for axis in order]
+    return letters[0] if abs(direction_lps[order[1]]) < OBLIQUE_COSINE else "".join(letters)
+
+
+_NOWHERE = np.zeros(3)
+
+STANDARD = {
+    "axial": Plane("axial", _NOWHERE, np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])),
+    "coronal": Plane("coronal", _NOWHERE, np.array([1.0, 0.0, 0.0]), np.array([0.0, 0.0, -1.0])),
+    "sagittal": Plane("sagittal", _NOWHERE, np.array([0.0, 1.0, 0.0]), np.array([0.0, 0.0, -1.0])),
+}
+"""The radiologist's views: the patient's left is at the right of axial and coronal pictures."""
+
+
+def down_plane(placement: Placement) -> Plane:
+    """Look down the implant from behind, through its middle: cranial is up."""
+    axis = placement.direction_lps
+    up = _across(axis, np.array([0.0, 0.0, 1.0]))
+    return Plane("down the implant", placement.centre_lps, np.cross(axis, up), -up)
+
+
+def along_joint_plane(placement: Placement, out_lps: Points) -> Plane:
+    """Lay the plane that holds the axis and runs along the joint: posterior is at the right, as in a sagittal view."""
+    axis = placement.direction_lps
+    along = np.cross(axis, out_lps)
+    down = along if along[2] < 0 else -along
+    return Plane("along the joint", placement.centre_lps, -axis, down)
+
+
+def out_of_joint_plane(placement: Placement, out_lps: Points) -> Plane:
+    """Lay the plane that holds the axis and crosses the joint: like an axial view, posterior is down."""
+    right = out_lps if out_lps[0] > 0 else -out_lps
+    return Plane("across the joint", placement.centre_lps, right, -placement.direction_lps)
+
+
+def _across(axis: Points, wanted: Points) -> Points:
+    across = wanted - (wanted @ axis) * axis
+    unit: Points = across / np.linalg.norm(across)
+    return unit
+
+
+def sample_plane(
+    volume: Volume, labels: tuple[LabelMap, LabelMap], plane: Plane, shape: tuple[int, int], mm: float
+) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.uint8]]:
+    """HU by trilinear interpolation, and two label maps by nearest voxel, at the pixels of a plane.
+
+    Parameters
+    ----------
+    volume, labels
+        On one grid.
+    plane : Plane
+        Where to look.
+    shape : (rows, columns)
+        Of the picture.
+    mm : float
+        Width of a pixel.
+    """
+    index_from_lps = np.linalg.inv(volume.grid.lps_from_zyx)[:3]
+    row, column = index_from_lps[:, :3] @ (mm * plane.down_lps), index_from_lps[:, :3] @ (mm * plane.right_lps)
+    middle = index_from_lps[:, :3] @ plane.centre_lps + index_from_lps[:, 3]
+    first = middle - row * (shape[0] - 1) / 2 - column * (shape[1] - 1) / 2
+    out = np.empty(shape, np.int16), np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+    _sample(volume.hu, labels[0].values, labels[1].values, (first, row, column), out)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _sample(hu, one, other, place, out):  # type: ignore[no-untyped-def]
+    first, down, right = place
+    depth, height, width = hu.shape
+    for i in range(out[0].shape[0]):
+        for j in range(out[0].shape[1]):
+            z = first[0] + i * down[0] + j * right[0]
+            y = first[1] + i * down[1] + j * right[1]
+            x = first[2] + i * down[2] + j * right[2]
+            a, b, c = int(np.floor(z + 0.5)), int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
+            if a < 0 or b < 0 or c < 0 or a >= depth or b >= height or c >= width:
+                out[0][i, j], out[1][i, j], out[2][i, j] = OUTSIDE_HU, 0, 0
+                continue
+            out[1][i, j], out[2][i, j] = one[a, b, c], other[a, b, c]
+            p = min(max(int(np.floor(z)), 0), max(depth - 2, 0))
+            q = min(max(int(np.floor(y)), 0), max(height - 2, 0))
+            r = min(max(int(np.floor(x)), 0), max(width - 2, 0))
+            u, v, w = min(max(z - p, 0.0), 1.0), min(max(y - q, 0.0), 1.0), min(max(x - r, 0.0), 1.0)
+            p1, q1, r1 = min(p + 1, depth - 1), min(q + 1, height - 1), min(r + 1, width - 1)
+            near = (hu[p, q, r] * (1 - w) + hu[p, q, r1] * w) * (1 - v) + (
+                hu[p, q1, r] * (1 - w) + hu[p, q1, r1] * w
+            ) * v
+            far = (hu[p1, q, r] * (1 - w) + hu[p1, q, r1] * w) * (1 - v) + (
+                hu[p1, q1, r] * (1 - w) + hu[p1, q1, r1] * w
+            ) * v
+            out[0][i, j] = int(np.round(near * (1 - u) + far * u))
+
+
+def cut_mesh(vertices_lps: Points, faces: NDArray[np.int32], plane: Plane) -> tuple[Points, NDArray[np.intp]]:
+    """Segments in which triangles meet a plane, ``(k, 2, 2)`` in its mm, and the triangle of each."""
+    side = (vertices_lps - plane.centre_lps) @ plane.normal_lps
+    above = side[faces] >= 0
+    crossed = np.flatnonzero(above.any(axis=1) & ~above.all(axis=1))
+    corners, upper = faces[crossed], above[crossed]
+    odd = np.where(upper.sum(axis=1) == 1, upper.argmax(axis=1), (~upper).argmax(axis=1))  # alone on its side
+    alone = corners[np.arange(len(corners)), odd]
+    ends = []
+    for turn in (1, 2):
+        other = corners[np.arange(len(corners)), (odd + turn) % 3]
+        share = (side[alone] / (side[alone] - side[other]))[:, None]
+        ends.append(vertices_lps[alone] * (1 - share) + vertices_lps[other] * share)
+    return plane.to_mm(np.stack(ends, axis=1)), crossed

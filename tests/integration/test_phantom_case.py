@@ -14,8 +14,10 @@ from pipelines.results import write_case
 from pipelines.stages import StageLog
 from planner import NOTICE
 from planner.config import load_config
+from planner.given_labels import read_given_labels
 from planner.images import read_labels, write_labels, write_volume
 from planner.labels import Label, Side
+from planner.reading import read_scan
 from planner.verify import verify_folder
 from planner.volume import Volume
 from sample_data import PhantomSpec, make_phantom, write_dicom_series
@@ -118,7 +120,7 @@ def test_manifest_tells_versions_settings_and_cost(result):
     assert manifest["settings"]["config"]["trajectory"]
     stages = [stage["name"] for stage in manifest["stages"]]
     assert stages[0] == "read"
-    assert stages[-1] == "search trajectories"
+    assert stages[-2:] == ["search trajectories", "turn the C-arm"]
 
 
 def test_verification_agrees(result):
@@ -164,6 +166,13 @@ def test_same_bytes_from_chunks_on_disk(result, phantom, tmp_path):
     write_case(run_case(tmp_path / "ct.ome.zarr", CaseSettings()), tmp_path / "plan", figures=False)
     for name in ("plan.json", "labels.nii.gz", "keepout.nii.gz"):
         assert (tmp_path / "plan" / name).read_bytes() == (result / name).read_bytes(), name
+
+
+def test_our_own_dicom_segmentation_gives_the_same_labels(result):
+    labels = read_labels(result / "labels.nii.gz")
+    given = read_given_labels(result / "dicom" / "seg.dcm", read_scan(result.parent / "dicom").grid)
+    assert np.array_equal(given.labels.values, labels.values)
+    assert given.findings == ()
 
 
 def test_given_labels_are_kept(phantom, tmp_path):

@@ -6,6 +6,7 @@ Bone that meets behind the joint, an upper sacrum that is not sunk in, metal acr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from sample_data.made_ct import METAL_HU
 from sample_data.made_patient import Places
 from sample_data.signed_distance import DistanceField, sample_affine
 
-__all__ = ["across_joint", "recess_place", "with_deep_crests", "with_facets", "with_spur"]
+__all__ = ["RecessPlace", "across_joint", "recess_place", "with_deep_crests", "with_facets", "with_spur"]
 
 Bones = dict[Label, DistanceField]
 Vector = NDArray[np.float64]
@@ -26,7 +27,7 @@ Vector = NDArray[np.float64]
 COARSE = 3
 """The recess is looked for on every third node of the sacrum's lattice."""
 
-RECESS_MM, CLEAR_MM = (5.0, 12.0), 12.0
+RECESS_MM, CLEAR_MM = (5.0, 12.0), 9.0
 """Gap of the recess where bone is made to meet, and how far from the articular faces [P]."""
 
 LEVELS = (0.4, 0.7)
@@ -35,15 +36,21 @@ LEVELS = (0.4, 0.7)
 DEPTH_MM = 7.0
 """Half-thickness of a facet: it stands on the bone's own face [P]."""
 
-SPUR_MM = 4.0
-"""How far beyond the middle of the recess an osteophyte reaches [P]."""
-
 BLEND_MM = 20.0
 """Height over which the raising of the upper sacrum sets in [P]."""
 
 
-def recess_place(bones: Mapping[Label, DistanceField], places: Places, side: Side) -> tuple[Vector, Vector]:
-    """Point midway between the bones of the recess at S2, clear of the joint, and the unit vector to the ilium."""
+@dataclass(frozen=True, eq=False)
+class RecessPlace:
+    """A point midway between the bones of the recess, the unit vector to the ilium there, and the gap."""
+
+    centre: Vector
+    across: Vector
+    gap_mm: float
+
+
+def recess_place(bones: Mapping[Label, DistanceField], places: Places, side: Side) -> RecessPlace:
+    """Find the place at S2 that is clear of the joint."""
     sacrum = bones[Label.SACRUM]
     s = np.ascontiguousarray(sacrum.values_mm[::COARSE, ::COARSE, ::COARSE])
     step = sacrum.spacing_mm * COARSE
@@ -60,42 +67,39 @@ def recess_place(bones: Mapping[Label, DistanceField], places: Places, side: Sid
     best = np.flatnonzero(behind)[np.minimum(away, CLEAR_MM)[behind].argmax()]
     around = tuple(np.clip(index[best], 1, np.array(s.shape) - 2))
     slope = np.array([np.gradient(s - h, axis=axis)[around] for axis in (2, 1, 0)])
-    return points[best], slope / np.linalg.norm(slope)
+    gap = float((s + h)[tuple(index[best])])
+    return RecessPlace(points[best], slope / np.linalg.norm(slope), gap)
 
 
-def with_facets(
-    bones: Mapping[Label, DistanceField], side: Side, place: tuple[Vector, Vector], radius_mm: float
-) -> Bones:
+def with_facets(bones: Mapping[Label, DistanceField], side: Side, place: RecessPlace, radius_mm: float) -> Bones:
     """Add an accessory joint: a facet on either bone, which meet at the place."""
-    centre, across = place
     changed = dict(bones)
-    for label, way in ((Label.SACRUM, -1.0), (side.hip, 1.0)):
-        changed[label] = _joined(changed[label], centre + way * DEPTH_MM * across, across, DEPTH_MM, radius_mm)
+    for label, way in ((Label.SACRUM, -DEPTH_MM), (side.hip, DEPTH_MM)):
+        changed[label] = _joined(changed[label], place.centre + way * place.across, place.across, radius_mm)
     return changed
 
 
-def with_spur(
-    bones: Mapping[Label, DistanceField], side: Side, place: tuple[Vector, Vector], radius_mm: float
-) -> Bones:
+def with_spur(bones: Mapping[Label, DistanceField], side: Side, place: RecessPlace, radius_mm: float) -> Bones:
     """Add an osteophyte of the ilium that reaches the sacrum."""
-    centre, across = place
-    spur = _joined(bones[side.hip], centre + (DEPTH_MM - SPUR_MM) * across, across, DEPTH_MM, radius_mm)
+    tip = DEPTH_MM - place.gap_mm / 2
+    spur = _joined(bones[side.hip], place.centre + tip * place.across, place.across, radius_mm)
     return dict(bones) | {side.hip: spur}
 
 
-def _joined(field: DistanceField, centre: Vector, axis: Vector, deep_mm: float, wide_mm: float) -> DistanceField:
+def _joined(field: DistanceField, centre: Vector, axis: Vector, wide_mm: float) -> DistanceField:
     """Join an ellipsoid of revolution to a bone; its distance is right near its poles."""
-    reach = int(np.ceil(max(deep_mm, wide_mm) * 1.5 / field.spacing_mm))
-    at = np.round((centre - field.origin_mm) / field.spacing_mm).astype(int)[::-1]
+    more = int(np.ceil(wide_mm / field.spacing_mm))
+    values, origin = np.pad(field.values_mm, more, mode="edge"), field.origin_mm - more * field.spacing_mm
+    reach = int(np.ceil(wide_mm * 1.5 / field.spacing_mm))
+    at = np.round((centre - origin) / field.spacing_mm).astype(int)[::-1]
     box = tuple(slice(max(i - reach, 0), i + reach + 1) for i in at)
-    values = field.values_mm.copy()
     part = values[box]
     nodes = np.moveaxis(np.indices(part.shape), 0, -1) + [s.start for s in box]
-    arms = field.origin_mm + nodes[..., ::-1] * field.spacing_mm - centre
+    arms = origin + nodes[..., ::-1] * field.spacing_mm - centre
     along = arms @ axis
     beside = np.linalg.norm(arms - along[..., None] * axis, axis=-1)
-    part[:] = np.minimum(part, (np.hypot(along / deep_mm, beside / wide_mm) - 1.0) * deep_mm)
-    return DistanceField(values, field.origin_mm, field.spacing_mm)
+    part[:] = np.minimum(part, (np.hypot(along / DEPTH_MM, beside / wide_mm) - 1.0) * DEPTH_MM)
+    return DistanceField(values, origin, field.spacing_mm)
 
 
 def with_deep_crests(bones: Mapping[Label, DistanceField], places: Places, share: float, rise_mm: float) -> Bones:

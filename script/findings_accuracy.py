@@ -124,7 +124,7 @@ def wide_and_transitional(base: Base, look: CtLook, pelvis: Pelvis) -> Scan:
 
 def accessory_and_spur(base: Base, look: CtLook, pelvis: Pelvis) -> Scan:
     """Give the left side an accessory joint and the right one an osteophyte behind the joint."""
-    radius = severity(8.0, 13.0, pelvis)
+    radius = severity(9.0, 14.0, pelvis)
     places = {side: recess_place(base.bones, base.places, side) for side in Side}
     bones = with_facets(base.bones, Side.LEFT, places[Side.LEFT], radius)
     bones = with_spur(bones, Side.RIGHT, places[Side.RIGHT], radius)

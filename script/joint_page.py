@@ -54,7 +54,7 @@ finding counts once, and so does a side without it, on every scan on which it wa
 find too. One kind of scan has a hip prosthesis and contrast medium: nothing to find. The thresholds of `ankylosis` and
 `accessory-joint` were settled with some of these scans in view.
 
-How they are made: a ball of bone of 8 to 14 mm radius across the joint; gas likewise; facets of 8 to 13 mm radius on
+How they are made: a ball of bone of 8 to 14 mm radius across the joint; gas likewise; facets of 9 to 14 mm radius on
 both bones of the recess, or a spur of the ilium, 1.5 mm apart; a joint 4.4 to 6 mm wide; L5 processes {low:g} mm lower
 than beside an open sacrum; a screw of 1.2 to 4 mm radius across the joint; a scan that ends within the joint; iliac
 wings pressed down by 60 to 80 % above the joints and S1 {rise:g} mm up; trabeculae of 60 to 100 HU."""

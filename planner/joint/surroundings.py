@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from planner.findings import Finding, Level
-from planner.joint.profiles import GapFit
+from planner.joint.profiles import GAP_HU_RANGE, GapFit
 from planner.joint.sheet import Measured
 from planner.labels import Side
 from planner.volume import Volume
@@ -20,13 +20,14 @@ METAL_HU, METAL_MM = 2500.0, 15.0
 METAL_MM3 = 20.0
 """Less metal is a bright voxel of cortex or a clip `[P]`."""
 
-GAS_HU = -120.0
-"""Darker than fat, even where the gap is blurred: gas `[P]`."""
+GAS_HU, BELOW_USUAL_HU = -120.0, 150.0
+"""Darker than fat, even where the gap is blurred, and darker than is usual in this joint: gas. A sharp kernel darkens
+every gap, to -200 HU here and there `[P]`."""
 
 GAS_MM2 = 20.0
 """Smallest patch of gas that is reported `[P]`."""
 
-CONTACT_MM = 2.0
+CONTACT_MM = 2.5
 """Sacrum and ilium this near to each other outside the articular zone meet in an accessory joint `[P]`."""
 
 CONTACT_MM2 = 40.0
@@ -64,7 +65,10 @@ def metal_findings(volume: Volume, joint_lps: NDArray[np.float64], side: Side) -
 
 def vacuum_findings(measured: Measured, fit: GapFit, articular: Mask, side: Side) -> tuple[Finding, ...]:
     """Say that there is gas in the joint."""
-    patch = measured.sheet.largest(articular & (fit.lowest_hu < GAS_HU))
+    if not articular.any():
+        return ()
+    usual = max(float(np.median(fit.lowest_hu[articular])), GAP_HU_RANGE[0])
+    patch = measured.sheet.largest(articular & (fit.lowest_hu < min(GAS_HU, usual - BELOW_USUAL_HU)))
     area = float(measured.sheet.vertex_areas_mm2[patch].sum())
     if area < GAS_MM2:
         return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,12 +66,19 @@ def write_exports(case: ExportCase, folder: Path, config: ExportConfig, attachme
     str
         Why there is no ``dicom/``; empty where there is.
     """
-    if config.slicer:
-        write_markups(folder / "markups", case.document)
-        write_seg_nrrd(folder / "labels.seg.nrrd", case.bones, BONE_STRUCTURES)
-        write_seg_nrrd(folder / "keepout.seg.nrrd", case.keepouts, KEEPOUT_STRUCTURES)
-    meshes = list(_write_meshes(case, folder / "meshes", config)) if config.meshes else []
-    return _write_dicom(case, folder / "dicom", config, [*attachments, *meshes])
+    with ThreadPoolExecutor(1) as pool:  # compression holds no lock
+        slicer = pool.submit(_write_slicer, case, folder) if config.slicer else None
+        meshes = list(_write_meshes(case, folder / "meshes", config)) if config.meshes else []
+        reason = _write_dicom(case, folder / "dicom", config, [*attachments, *meshes])
+        if slicer is not None:
+            slicer.result()
+    return reason
+
+
+def _write_slicer(case: ExportCase, folder: Path) -> None:
+    write_markups(folder / "markups", case.document)
+    write_seg_nrrd(folder / "labels.seg.nrrd", case.bones, BONE_STRUCTURES)
+    write_seg_nrrd(folder / "keepout.seg.nrrd", case.keepouts, KEEPOUT_STRUCTURES)
 
 
 def _write_meshes(case: ExportCase, folder: Path, config: ExportConfig) -> Iterator[Path]:

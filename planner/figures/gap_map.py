@@ -17,13 +17,14 @@ from planner.figures.page import Page
 from planner.figures.panel import letters, scale_bar
 from planner.figures.planes import Plane
 from planner.figures.words import heading
+from planner.joint.limbs import Limbs, fit_limbs
 from planner.joint.model import Joint, Zone
 from planner.labels import Side
 
 __all__ = ["draw_gap_map"]
 
 GAP_MM = (0.0, 6.0)
-"""Range of the colours: the articular zone ends at 5 mm."""
+"""Range of the colours: the articular zone ends at 5 mm at most, at 6.5 mm in a joint torn open."""
 
 RIM_POINTS = 48
 """Points round each end face of the implant's outline."""
@@ -50,13 +51,16 @@ def draw_gap_map(case: FigureCase, side: Side, joint: Joint, folder: Path) -> Pa
     )
     page.figure.colorbar(colours, cax=bar, extend="max").set_label("gap, bone to bone, mm", size=9)
     _zone_and_thirds(axes, joint, flat)
+    limbs = fit_limbs(joint)
+    if limbs is not None:
+        axes.plot(*plane.to_plane(limbs.path_lps)[:, :2].T, color="#FFFFFF", lw=1.6, marker="o", ms=3.5)
     implant = case.implants().get(side)
     if implant is not None:
         axes.add_patch(Polygon(footprint(implant, plane), fc="#FFFFFF66", ec=palette.INK, lw=1.8))
     _dress(axes, plane)
     aside.set_axis_off()
-    aside.text(0.25, 1.0, _facts(joint), size=9, va="top", transform=aside.transAxes, linespacing=1.5)
-    note = "Black line: edge of the articular zone. Dashed: thirds. Outline: the implant's shadow."
+    aside.text(0.25, 1.0, _facts(joint, limbs), size=9, va="top", transform=aside.transAxes, linespacing=1.5)
+    note = "Black: edge of the articular zone. White: middle of its C. Dashed: thirds. Outline: the implant's shadow."
     return page.save(folder / f"{side}_gap_map.png", note)
 
 
@@ -116,10 +120,16 @@ def _dress(axes: Axes, plane: Plane) -> None:
     scale_bar(axes, plane.half_mm, palette.INK)
 
 
-def _facts(joint: Joint) -> str:
+def _facts(joint: Joint, limbs: Limbs | None) -> str:
     known = "thirds after Brandt" if joint.thirds.known else "thirds unknown"
     cut = "\nthe scan cuts\nthis joint off" if joint.truncated else ""
+    size = (
+        f"limbs\n{limbs.superior_mm:.0f} and {limbs.inferior_mm:.0f} mm,\n{limbs.width_mm:.0f} mm wide,\n"
+        f"{limbs.angle_deg:.0f} degrees\n\n"
+        if limbs
+        else ""
+    )
     return (
         f"articular zone\n{joint.articular_area_mm2 / 100:.1f} cm2\n\nmedian gap\n{joint.gap_median_mm:.1f} mm\n\n"
-        f"95 % below\n{joint.gap_p95_mm:.1f} mm\n\n{known}{cut}"
+        f"95 % below\n{joint.gap_p95_mm:.1f} mm\n\n{size}{known}{cut}"
     )

@@ -1,0 +1,103 @@
+"""The page of the joint counts findings as it says, and leaves out what was not measured."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from planner import NOTICE
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "script"
+MODULES = (
+    "joint_page", "joint_accuracy", "findings_accuracy", "accuracy_page", "calibrate_confidence", "conditions",
+    "made_cases", "sources",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def script():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SCRIPTS))
+        yield SimpleNamespace(**{name: __import__(name) for name in MODULES})
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+SIDE = {
+    "mid_mm": 0.1, "mid_p95_mm": 0.2, "covered": 0.99, "gap_bias_mm": -0.05, "gap_mae_mm": 0.15, "area_share": 1.02,
+    "zone_dice": 0.96, "thirds_mm": 1.1, "superior_mm": -0.5, "inferior_mm": 0.7, "width_mm": 1.2, "angle_deg": 2.0,
+}  # fmt: skip
+
+
+def write(folder: Path, name: str, result: dict) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(result), encoding="utf-8")
+
+
+def scan(scene: str, pelvis: str, expected: list, told: list, bridge: dict | None = None) -> dict:
+    return {"scene": scene, "pelvis": pelvis, "expected": expected, "told": told, "bridge": bridge, "code": "x"}
+
+
+def cells(page: str, start: str) -> list[str]:
+    line = next(line for line in page.splitlines() if line.startswith(f"| {start} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_an_empty_folder_gives_a_page_without_tables(script, tmp_path):
+    page = script.joint_page.joint_page(tmp_path)
+    assert NOTICE in page
+    assert "|" not in page
+
+
+def test_the_worse_side_counts(script, tmp_path):
+    row = script.joint_accuracy.ROWS[1]
+    worse = SIDE | {"mid_mm": 0.3, "covered": 0.9, "gap_bias_mm": 0.2, "angle_deg": -7.0}
+    landmarks = {"away_mm": {"left_psis": 0.4, "right_psis": 1.2}, "missed": ["left_piis"], "endplate_deg": 0.5,
+                 "anterior_deg": float("nan")}  # fmt: skip
+    write(tmp_path / "joint", row.name, {
+        "row": {"spacing_mm": 1.0, "gap_mm": 1.7, "noise_hu": 20.0, "pose": "supine", "view": "joints"},
+        "joint": {"left": SIDE, "right": worse}, "landmarks": landmarks, "frame": {"turned_deg": 0.1},
+    })  # fmt: skip
+    page = script.joint_page.joint_page(tmp_path)
+    measured, places = (line for line in page.splitlines() if line.startswith("| 1 "))
+    assert "| 0.30 | 0.20 | 0.90 | +0.20 |" in measured
+    assert measured.endswith("| -7 |")
+    assert places == "| 1 | 1.7 | 20 | supine | 1.2 | - / missed | - | - | - | - | - | 0.5 | - | 0.1 |"
+
+
+def test_sensitivity_and_specificity_are_counted_by_side(script, tmp_path):
+    folder = tmp_path / "findings"
+    bridge = {"made_mm2": 200, "told_mm2": 100.0, "away_mm": 3.0}
+    both = [["ankylosis", "left"], ["vacuum", "right"]]
+    write(folder, "bridge-gas_M", scan("bridge-gas", "M", both, both, bridge))
+    write(folder, "bridge-gas_F", scan("bridge-gas", "F", both, [["ankylosis", "right"]]))
+    write(folder, "plain_M", scan("plain", "M", [], []))
+    page = script.joint_page.joint_page(tmp_path)
+    assert cells(page, "`ankylosis`") == ["`ankylosis`", "2", "1", "0.50", "4", "1", "0.75"]
+    assert cells(page, "`vacuum`") == ["`vacuum`", "2", "1", "0.50", "4", "0", "1.00"]
+    assert cells(page, "`widening`") == ["`widening`", "0", "0", "-", "6", "0", "1.00"]
+    assert cells(page, "bridge-gas F")[1:] == ["ankylosis left, vacuum right", "ankylosis right"]
+    assert "50%" in page.split("Of 1 bridges")[1]
+
+
+def test_findings_of_the_pelvis_have_no_side(script, tmp_path):
+    low = [["transitional-vertebra", "both"]]
+    write(tmp_path / "findings", "wide-transitional_A",
+          scan("wide-transitional", "A", low, [["transitional-vertebra", "right"]]))  # fmt: skip
+    write(tmp_path / "findings", "cut_A",
+          {"scene": "cut", "pelvis": "A", "expected": [], "refused": "no pelvis found", "code": "x"})  # fmt: skip
+    page = script.joint_page.joint_page(tmp_path)
+    assert cells(page, "`transitional-vertebra`")[1:4] == ["1", "1", "1.00"]
+    assert "counted nowhere: cut A" in page
+
+
+def test_every_row_and_scan_has_a_name_of_its_own(script):
+    rows = [row.name for row in script.joint_accuracy.ROWS]
+    scans = [(scene, pelvis.key) for scene, pelvis in script.findings_accuracy.scans()]
+    assert len(set(rows)) == len(rows) > 20
+    assert len(set(scans)) == len(scans) == 54
+    assert {row.spacing_mm for row in script.joint_accuracy.ROWS} == {0.6, 1.0, 1.5, 2.0, 3.0}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.batch.command import batch
+from pipelines.packs.command import pack
 from planner import NOTICE, __version__
 from planner.backends import Backend
 from planner.errors import SacroplanError
@@ -218,6 +219,7 @@ def doctor(
 
 
 app.command()(batch)
+app.command()(pack)
 
 
 def _version(show: bool) -> None:

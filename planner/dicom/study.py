@@ -24,7 +24,8 @@ PATIENT_AND_STUDY = (
     "SpecificCharacterSet",
     # patient (PS3.3 C.7.1.1) and patient study (C.7.2.2)
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientIdentityRemoved",
-    "DeidentificationMethod", "PatientAge", "PatientSize", "PatientWeight",
+    "DeidentificationMethod", "DeidentificationMethodCodeSequence", "PatientAge", "PatientSize", "PatientWeight",
+    "LongitudinalTemporalInformationModified",
     # study (C.7.2.1)
     "StudyInstanceUID", "StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber",
     "StudyDescription",

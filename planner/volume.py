@@ -109,7 +109,8 @@ class PlacedLabels:
         _, rows, columns = self.grid.shape_zyx
         for layer in self.values:
             plane = np.zeros((rows, columns), np.uint8)
-            plane[self.box[1:]] = layer.repeat(self.blocks[1], 0).repeat(self.blocks[2], 1)
+            single = self.blocks[1:] == (1, 1)
+            plane[self.box[1:]] = layer if single else layer.repeat(self.blocks[1], 0).repeat(self.blocks[2], 1)
             for _ in range(self.blocks[0]):
                 yield plane
 

@@ -109,12 +109,9 @@ class CentreLine:
     ----------
     points_pelvic : (n, 3) float64 array
         In the pelvic frame, mm.
-    open_top_mm : float
-        The network goes on this far above the first point, walled in in front alone.
     """
 
     points_pelvic: Points
-    open_top_mm: float = 0.0
 
     @cached_property
     def along_mm(self) -> NDArray[np.float64]:
@@ -143,7 +140,7 @@ class CentreLine:
         ]
         points = np.vstack([self.points_pelvic, *pieces])
         seam = max(len(self.points_pelvic) - round(2 * SMOOTHING_MM / SLAB_MM), 0)
-        return CentreLine(np.vstack([points[:seam], _smooth(points)[seam:]]), self.open_top_mm)
+        return CentreLine(np.vstack([points[:seam], _smooth(points)[seam:]]))
 
     def upward(self, length_mm: float) -> CentreLine:
         """Go on from the upper end, half-way between the line's own direction there and straight up.
@@ -181,12 +178,11 @@ def centre_line(points_pelvic: Points) -> CentreLine | None:
     strip = points_pelvic[np.abs(points_pelvic[:, 0] - _middle(points_pelvic)) < MIDLINE_MM]
     slab = np.floor(strip[:, 2] / SLAB_MM).astype(np.int64)
     levels, count = np.unique(slab, return_counts=True)
-    every, roominess = _roomiest_run(levels[count >= 4], count[count >= 4])
-    run = _below_thin_top(every, roominess)
+    run = _below_thin_top(*_roomiest_run(levels[count >= 4], count[count >= 4]))
     if len(run) * SLAB_MM < SHORTEST_MM:
         return None
     centres = np.array([strip[slab == k].mean(axis=0) for k in run[::-1]])
-    return CentreLine(_smooth(centres), float(every[-1] - run[-1]) * SLAB_MM)
+    return CentreLine(_smooth(centres))
 
 
 def _smooth(points: Points) -> Points:

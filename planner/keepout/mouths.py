@@ -26,8 +26,8 @@ CANAL_HALF_MM = 5.0
 MOUTH_LATERAL_MM = 8.0
 """The centre of a foramen's opening lies further than this from the midline: S4's, the nearest, lies at 10 `[P]`."""
 
-CANAL_TOP_MM = 10.0
-"""Openings this near to the network's upper end are its recesses: S1 lies a pedicle's height below it `[P]`."""
+CANAL_TOP_MM = 8.0
+"""Openings this near to the canal's upper end are its recesses: S1 lies a pedicle's height below it `[P]`."""
 
 LENGTHWISE = 0.8
 """An opening that faces along the canal by more than this cosine is an end of the canal, not a foramen `[P]`."""
@@ -114,7 +114,7 @@ def find_mouths(
             over = np.zeros(len(index), bool)
             over[patch[_over_channel(network, index[patch], outward[patch])]] = True
             mouths += [_mouth(points[p], place[p], aspect, outward_lps[p], config) for p in _patches(index, over)]
-    kept = _merged([m for m in mouths if _is_plausible(m, line, config)], config.level_spacing_mm)
+    kept = _merged([m for m in mouths if _is_plausible(m, config)], config.level_spacing_mm)
     tubes = within.astype(np.float32), region.grid.crop(box)
     return [_on_axis(mouth, *tubes, config) for mouth in kept]
 
@@ -132,9 +132,9 @@ def _on_axis(mouth: Mouth, network: NDArray[np.float32], grid: Grid, config: Kee
     return replace(mouth, centre_lps=axis[0], width_mm=limb.width, axis_lps=axis)
 
 
-def _is_plausible(mouth: Mouth, line: CentreLine, config: KeepoutConfig) -> bool:
-    below_top = mouth.along_mm + line.open_top_mm > CANAL_TOP_MM
-    return below_top and mouth.beside_mm > MOUTH_LATERAL_MM and mouth.area_mm2 >= config.smallest_mouth_mm2
+def _is_plausible(mouth: Mouth, config: KeepoutConfig) -> bool:
+    beside = mouth.beside_mm > MOUTH_LATERAL_MM
+    return beside and mouth.area_mm2 >= config.smallest_mouth_mm2 and mouth.along_mm > CANAL_TOP_MM
 
 
 def _patches(index: NDArray[np.int64], chosen: Mask) -> list[NDArray[np.int64]]:

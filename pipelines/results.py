@@ -16,11 +16,13 @@ from pipelines.side_by_side import run_side_by_side
 from pipelines.stages import peak_rss_mb
 from planner import NOTICE, __version__
 from planner.backends.gpu import find_card
+from planner.config import PlanConfig
 from planner.errors import ConfigError
 from planner.exports import ExportCase, write_exports
 from planner.figures import FigureCase, figure_jobs
 from planner.images import write_placed_labels
 from planner.joint import write_joint_ply
+from planner.report import ReportCase, write_reports
 
 __all__ = ["DEPENDENCIES", "complete_or_absent", "write_case"]
 
@@ -50,7 +52,7 @@ def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
     folder : Path
         Made, or replaced if it holds an earlier result.
     figures : bool
-        Draw the pictures.
+        Draw the pictures, and write the reports that show them.
 
     Returns
     -------
@@ -69,6 +71,8 @@ def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
         for side, joint in case.anatomy.joints.items():
             write_joint_ply(partial / f"joint_{side}.ply", joint)
         pictures = _draw(case, partial) if figures else []
+        if pictures:
+            write_reports(_told(case), partial, case.settings.config.report, pictures)
         attachments = [*pictures, *partial.glob("report.pdf")]
         lacks = write_exports(_exported(case), partial, case.settings.config.exports, attachments)
         (partial / MANIFEST).write_text(json.dumps(_manifest(case, lacks), indent=1) + "\n", encoding="utf-8")
@@ -85,8 +89,33 @@ def _draw(case: Case, folder: Path) -> list[Path]:
         plans=case.plans,
         cards=case.cards,
         fluoroscopy=case.settings.config.fluoroscopy,
+        endplate=anatomy.bearings.endplate,
     )
     return run_side_by_side(figure_jobs(figure_case, folder / "figures"))
+
+
+def _told(case: Case) -> ReportCase:
+    anatomy = case.anatomy
+    return ReportCase(case.document, anatomy.volume, anatomy.bones.labels, anatomy.keepouts.mask, _made_by(case))
+
+
+def _made_by(case: Case) -> dict[str, str]:
+    """Programs and settings for the report; the manifest has every setting."""
+    settings = case.settings
+    config, usual = (c.model_dump(mode="json", exclude={"report"}) for c in (settings.config, PlanConfig()))
+    changed = [
+        f"{section}.{key} = {value}"
+        for section, values in config.items()
+        for key, value in values.items()
+        if value != usual[section][key]
+    ]
+    return {
+        "sacroplan": __version__,
+        "Python": platform.python_version(),
+        "libraries": ", ".join(f"{name} {_version(name)}" for name in DEPENDENCIES),
+        "implant asked for": settings.implant,
+        "settings other than usual": "; ".join(changed) or "none",
+    }
 
 
 def _exported(case: Case) -> ExportCase:
@@ -112,7 +141,7 @@ def _manifest(case: Case, no_dicom: str) -> dict[str, object]:
             "labels_given": settings.labels is not None,
             "backend": settings.backend.value,
             "resample": settings.resample,
-            "config": settings.config.model_dump(mode="json"),
+            "config": settings.config.model_dump(mode="json", exclude={"report": {"patient"}}),
         },
         "dicom": {"written": not no_dicom, "reason": no_dicom},
         "stages": [

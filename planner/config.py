@@ -13,6 +13,7 @@ from planner.exports.config import ExportConfig
 from planner.fluoroscopy.config import FluoroscopyConfig
 from planner.joint.config import JointConfig
 from planner.keepout.config import KeepoutConfig
+from planner.report.config import ReportConfig
 from planner.segmentation.config import SegmentationConfig
 from planner.trajectory.config import TrajectoryConfig
 
@@ -30,6 +31,7 @@ class PlanConfig(BaseModel):
     trajectory: TrajectoryConfig = TrajectoryConfig()
     fluoroscopy: FluoroscopyConfig = FluoroscopyConfig()
     exports: ExportConfig = ExportConfig()
+    report: ReportConfig = ReportConfig()
 
 
 def load_config(path: Path | None) -> PlanConfig:

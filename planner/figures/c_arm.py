@@ -38,10 +38,11 @@ VIEW_WORDS = {
 OF_BOTH = ("ap", "inlet", "outlet")
 """Views that are aimed between both joints."""
 
-PANEL_IN = 3.4
+PANEL_IN = 2.8
+"""Small enough that the words can be read when the card is as wide as a page."""
 
-CARD_PIXELS = 384
-"""Columns and rows of a radiograph on the card at most: as many as the page shows `[P]`."""
+CARD_PIXELS = 340
+"""Columns and rows of a radiograph on the card at most: somewhat more than the page shows `[P]`."""
 
 LINE_HALF_MM = 22.0
 """Half the length of a line of the safe zone `[P]`."""
@@ -108,7 +109,7 @@ def draw_view(axes: Axes, room: Room, view: CArmView) -> None:
             _draw_implant(axes, implants[side], beam)
         if view.name == "ap":
             _draw_safe_zone(axes, case, side, beam)
-    _dress(axes, beam, f"{VIEW_WORDS[view.name]}: {angle_words(view.angles)}")
+    _dress(axes, beam, f"{VIEW_WORDS[view.name]}\n{angle_words(view.angles)}")
 
 
 def angle_words(angles: Angles) -> str:

@@ -11,6 +11,7 @@ from planner.figures.cover import draw_cover
 from planner.figures.gap_map import draw_gap_map
 from planner.figures.model import FigureCase
 from planner.figures.sections import draw_along, draw_axial, draw_down, draw_overview
+from planner.figures.sheet import draw_sheet
 from planner.labels import Side
 
 __all__ = ["draw_figures", "figure_jobs"]
@@ -24,9 +25,9 @@ def draw_figures(case: FigureCase, folder: Path) -> list[Path]:
 def figure_jobs(case: FigureCase, folder: Path) -> list[Callable[[], Path]]:
     """Figures of a case, each to be drawn by a call, in any order and process.
 
-    Both sides get axial slices and, where the joint was found, a map of its gap; sides with a candidate also get
-    sections along and down the implant, and sides with a C-arm card its simulated radiographs. A side without a plan
-    shows the anatomy and the reason.
+    Both sides get a sheet of sections, axial slices and, where the joint was found, a map of its gap; sides with a
+    candidate also get sections along and down the implant, and sides with a C-arm card its simulated radiographs. A
+    side without a plan shows the anatomy and the reason.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ def figure_jobs(case: FigureCase, folder: Path) -> list[Callable[[], Path]]:
     jobs: list[Callable[[], Path]] = [partial(draw_cover, case, folder), partial(draw_overview, case, folder)]
     implants = case.implants()
     for side in Side:
+        jobs.append(partial(draw_sheet, case, side, folder))
         jobs.append(partial(draw_axial, case, side, folder))
         if side in implants:
             jobs.append(partial(draw_along, case, side, implants[side], folder))

@@ -13,6 +13,7 @@ from planner.fluoroscopy.config import FluoroscopyConfig
 from planner.joint.model import Joint, Zone
 from planner.keepout.model import Keepouts
 from planner.labels import Label, Side
+from planner.segmentation.bearings import FlatPlace
 from planner.segmentation.model import Bones
 from planner.trajectory.model import Candidate, SidePlan
 from planner.volume import Volume
@@ -94,6 +95,8 @@ class FigureCase:
         Sides whose C-arm views are drawn.
     fluoroscopy : FluoroscopyConfig
         The C-arm.
+    endplate : FlatPlace or None
+        Of S1; the sacrum's true axial plane is parallel to it.
     """
 
     volume: Volume
@@ -103,6 +106,7 @@ class FigureCase:
     plans: Mapping[Side, SidePlan]
     cards: Mapping[Side, CArmCard] = field(default_factory=dict)
     fluoroscopy: FluoroscopyConfig = field(default_factory=FluoroscopyConfig)
+    endplate: FlatPlace | None = None
 
     def best(self, side: Side) -> Candidate | None:
         """First-ranked candidate of a side, if there is one."""

@@ -26,7 +26,7 @@ DPI = 110
 TITLE_IN, LINE_IN, FOOT_IN, GAP_IN = 0.68, 0.165, 0.8, 0.28
 """Heights of title and state, of a line of text, of legend and notice, and the space between panels, inches [P]."""
 
-ROW_GAP_IN = 0.3
+ROW_GAP_IN = 0.38
 """Above each of several rows of panels, for titles, inches [P]."""
 
 LEGEND_IN = 1.55

@@ -19,7 +19,7 @@ from planner.figures.words import heading, lines, summary
 from planner.labels import Side
 from planner.trajectory.model import SidePlan
 
-PLANNED = ["axial", "along_implant", "down_the_implant", "gap_map"]
+PLANNED = ["sheet", "axial", "along_implant", "down_the_implant", "gap_map"]
 
 
 def chunks(png: bytes) -> Iterator[str]:
@@ -105,7 +105,7 @@ def test_a_side_without_a_path_shows_the_anatomy_and_the_reason(
         Side.RIGHT: SidePlan(Side.RIGHT, "not-planned", "The scan cuts the joint off.", (), {}),
     }
     drawn, words = draw_and_read(make_case(plans), tmp_path)
-    names = ["cover", "overview", *(f"{side}_{name}" for side in Side for name in ("axial", "gap_map"))]
+    names = ["cover", "overview", *(f"{side}_{name}" for side in Side for name in ("sheet", "axial", "gap_map"))]
     assert [path.stem for path in drawn] == names
     assert ("NO SAFE PATH") in [word for word, _ in words["left_axial"]]
     assert any(reason in word for word, _ in words["left_axial"])
@@ -115,7 +115,8 @@ def test_a_side_without_a_path_shows_the_anatomy_and_the_reason(
 def test_a_side_whose_joint_was_not_found_is_still_drawn(make_case: Callable[..., FigureCase], tmp_path: Path) -> None:
     plans = {Side.RIGHT: SidePlan(Side.RIGHT, "not-planned", "No joint.", (), {})}
     drawn = draw_figures(make_case(plans, sides=()), tmp_path)
-    assert [path.stem for path in drawn] == ["cover", "overview", "left_axial", "right_axial"]
+    names = ["cover", "overview", *(f"{side}_{name}" for side in Side for name in ("sheet", "axial"))]
+    assert [path.stem for path in drawn] == names
 
 
 @pytest.mark.parametrize("side", list(Side))

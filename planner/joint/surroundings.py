@@ -27,7 +27,7 @@ every gap, to -200 HU here and there `[P]`."""
 GAS_MM2 = 20.0
 """Smallest patch of gas that is reported `[P]`."""
 
-CONTACT_MM = 2.5
+CONTACT_MM = 2.0
 """Sacrum and ilium this near to each other outside the articular zone meet in an accessory joint `[P]`."""
 
 CONTACT_MM2 = 40.0

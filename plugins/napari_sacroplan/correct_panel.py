@@ -89,7 +89,7 @@ class CorrectPanel(QWidget):
             ("Optimise from here (O)", self.session.optimise),
             ("Back to the proposal (Home)", self.session.snap_back),
             ("Undo (Ctrl+Z)", self.session.undo),
-            ("Redo (Ctrl+Y)", self.session.redo),
+            ("Redo (Ctrl+Shift+Z)", self.session.redo),
             ("Lock or free (L)", self.session.toggle_lock),
             ("Re-plan what I painted (P)", self.painted.emit),
         )

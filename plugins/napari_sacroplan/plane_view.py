@@ -290,6 +290,10 @@ class PlaneView(QWidget):
             self.session.drop()
         self._drag = None
 
+    def let_go(self) -> None:
+        """Hold nothing any more."""
+        self._drag = None
+
     def wheelEvent(self, event: Any) -> None:  # noqa: N802  # Qt's name
         """Go through slices; with Ctrl, zoom."""
         notches = event.angleDelta().y() / 120

@@ -28,7 +28,7 @@ from planner.trajectory.scene import make_scene, with_slab
 from planner.trajectory.search import HAZARDS, Climber, Found
 from planner.trajectory.task import Anatomy, Task, make_task
 
-__all__ = ["Checked", "Checker", "make_checker"]
+__all__ = ["Checked", "Checker", "Checkers", "make_checker", "make_checkers"]
 
 EXACT = {"neural-clearance": "neural", "ventral-cortex": "ventral_cortex", "outer-iliac-cortex": "outer_iliac_cortex"}
 """Constraints that are held against an exact clearance, as the planner's last check does."""
@@ -205,6 +205,15 @@ class Checker:
             return "red"
         least = min(clearances[name].mm for name in HAZARDS if name in clearances)
         return "green" if least >= self.task.config.score.green_mm else "amber"
+
+
+Checkers = dict[Side, Checker | None]
+"""By side; None where nothing can be held against anything."""
+
+
+def make_checkers(case: ReviewedCase) -> Checkers:
+    """Prepare both sides."""
+    return {side: make_checker(case, side) for side in Side}
 
 
 def make_checker(case: ReviewedCase, side: Side) -> Checker | None:

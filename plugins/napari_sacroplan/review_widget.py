@@ -246,6 +246,12 @@ class ReviewWidget(QWidget):
         """Go a step forward."""
         self.session.redo()
 
+    def let_go(self) -> None:
+        """Take the implant out of the hand that drags it."""
+        for view in self.views.values():
+            view.let_go()
+        self.session.cancel_drag()
+
     def toggle_lock(self) -> None:
         """Hold or free the implant."""
         self.session.toggle_lock()

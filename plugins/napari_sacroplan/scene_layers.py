@@ -78,7 +78,7 @@ class SceneLayers:
             if len(joint.faces):
                 self._add(
                     "surface",
-                    (joint.vertices_lps[:, ::-1], joint.faces, joint.gap_mm),
+                    (joint.vertices_lps[:, ::-1], joint.faces[:, ::-1], joint.gap_mm),
                     name=f"{side} joint, gap 0 to {GAP_LIMITS_MM[1]:g} mm",
                     colormap="cividis",
                     contrast_limits=GAP_LIMITS_MM,
@@ -212,7 +212,7 @@ class SceneLayers:
 
 
 def _surface_data(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> tuple[Any, Any, Any]:
-    return vertices[:, ::-1], faces, np.ones(len(vertices), np.float32)
+    return vertices[:, ::-1], faces[:, ::-1], np.ones(len(vertices), np.float32)  # wound outward in z, y, x, too
 
 
 def _ends(session: Session) -> NDArray[np.float64]:

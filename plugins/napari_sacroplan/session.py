@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sacroplan.placement import Placement
-from napari_sacroplan.recheck import Checked, Checker, make_checker
+from napari_sacroplan.recheck import Checked, Checker, Checkers, make_checker
 from napari_sacroplan.record import Decision, Entry, Verdict, append, read_record
 from napari_sacroplan.reopen import ReviewedCase
 from planner.errors import ConfigError
@@ -73,6 +72,8 @@ class Session:
         Crosshair.
     locked : bool
         No hand moves the implant.
+    checkers : dict
+        What placements are held against, by side; what is not given is made when it is first asked for.
     changed : callable
         Told after every change of placement, side or candidate.
     """
@@ -86,7 +87,7 @@ class Session:
     changed: Callable[[], None] = lambda: None
     _histories: dict[Key, History] = field(default_factory=dict)
     _drag: Placement | None = None
-    _checkers: dict[Side, Checker | None] = field(default_factory=dict)
+    checkers: Checkers = field(default_factory=dict)
     _limits: dict[str, float] = field(default_factory=dict)
     _third: Third = Third.MIDDLE
     repainted: tuple[str, ...] = ()
@@ -139,9 +140,9 @@ class Session:
     def checker(self, side: Side | None = None) -> Checker | None:
         """Give what placements of a side are held against; made when first asked for."""
         side = side or self.side
-        if side not in self._checkers:
-            self._checkers[side] = self._tuned(make_checker(self.case, side))
-        return self._checkers[side]
+        if side not in self.checkers:
+            self.checkers[side] = self._tuned(make_checker(self.case, side))
+        return self.checkers[side]
 
     def check(self) -> Checked | None:
         """Measure what is shown."""
@@ -243,13 +244,13 @@ class Session:
         usual = self.case.config.trajectory.constraints
         Constraints.model_validate({**usual.model_dump(), **limits})
         self._limits = {name: value for name, value in limits.items() if getattr(usual, name) != value}
-        self._checkers = {side: self._tuned(checker) for side, checker in self._checkers.items()}
+        self.checkers = {side: self._tuned(checker) for side, checker in self.checkers.items()}
         self.changed()
 
     def set_third(self, third: Third) -> None:
         """Aim at another third of the joint."""
         self._third = third
-        self._checkers = {side: self._tuned(checker) for side, checker in self._checkers.items()}
+        self.checkers = {side: self._tuned(checker) for side, checker in self.checkers.items()}
         self.changed()
 
     @property
@@ -268,11 +269,11 @@ class Session:
         config = self.case.config.trajectory.model_copy(update={"constraints": self.limits})
         return checker.with_limits(config).with_third(self._third)
 
-    def replanned(self, case: ReviewedCase, painted: tuple[str, ...]) -> None:
+    def replanned(self, case: ReviewedCase, painted: tuple[str, ...], checkers: Checkers | None = None) -> None:
         """Go on with a case in which something was painted and its dependents planned anew."""
         self.case, self.repainted = case, tuple(dict.fromkeys((*self.repainted, *painted)))
         self._histories.clear()
-        self._checkers.clear()
+        self.checkers = {side: self._tuned(checker) for side, checker in (checkers or {}).items()}
         self._drag = None
         self.show(self.side, 1)
 
@@ -345,13 +346,6 @@ class Session:
     def _changed_limits(self) -> dict[str, float]:
         third = {} if self._third is Third.MIDDLE else {"third": float(self._third)}
         return {**self._limits, **third}
-
-
-def open_session(folder: Path, name: str = "", ct: Path | None = None) -> Session:
-    """Start a review of a result folder."""
-    from napari_sacroplan.reopen import reopen
-
-    return Session(reopen(folder, ct), name=name)
 
 
 def _reason(error: ValueError) -> str:

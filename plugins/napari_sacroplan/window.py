@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_sacroplan.jobs import Job, plan_scan
 from napari_sacroplan.keys import KEYS
+from napari_sacroplan.recheck import Checkers, make_checkers
 from napari_sacroplan.reopen import ReviewedCase, reopen
 from napari_sacroplan.replan import replan_painted
 from napari_sacroplan.review_widget import ReviewWidget
@@ -28,6 +29,16 @@ from napari_sacroplan.session import Session
 from planner import NOTICE
 
 __all__ = ["ReviewWindow"]
+
+NAPARI_KEYS = {
+    "Ctrl+": "Control-",
+    "Shift+": "Shift-",
+    "PgUp": "PageUp",
+    "PgDown": "PageDown",
+    "Return": "Enter",
+    "Esc": "Escape",
+}
+"""Qt's names of keys, and napari's."""
 
 REVIEW_SHARE = 0.68
 """Of the window's width, once napari's own panels are hidden."""
@@ -80,8 +91,9 @@ class ReviewWindow(QWidget):
     def _bind_keys(self) -> None:
         """Make the keys work while the canvas has the focus, too."""
         for key, (method, _) in KEYS.items():
-            name = key.replace("Ctrl+", "Control-").replace("Shift+", "Shift-")
-            name = name.replace("PgUp", "PageUp").replace("PgDown", "PageDown").replace("Return", "Enter")
+            name = key
+            for ours, theirs in NAPARI_KEYS.items():
+                name = name.replace(ours, theirs)
             self.viewer.bind_key(name, self._key(method), overwrite=True)
 
     def _key(self, method: str) -> Any:
@@ -116,11 +128,13 @@ class ReviewWindow(QWidget):
     def open_result(self, folder: Path, ct: Path | None = None) -> None:
         """Read a result folder in a thread and show it."""
 
-        def work(say: Any) -> ReviewedCase:
+        def work(say: Any) -> Session:
             say("read the result and its scan")
-            return reopen(folder, ct)
+            case = reopen(folder, ct)
+            say("prepare both sides")
+            return Session(case, checkers=make_checkers(case))
 
-        self._start(work).done.connect(self.show_case)
+        self._start(work).done.connect(self.show_session)
 
     def plan(self, source: Path, out: Path | None = None) -> None:
         """Plan a scan in a thread and show the result, which lies beside it."""
@@ -156,10 +170,10 @@ class ReviewWindow(QWidget):
         self.progress.setVisible(busy)
         self.cancel.setVisible(busy)
 
-    def show_case(self, case: ReviewedCase) -> None:
+    def show_session(self, session: Session) -> None:
         """Put a case up for review; an earlier one leaves nothing behind."""
         self.close_case()
-        session = Session(case)
+        case = session.case
         self.scene = SceneLayers(self.viewer, session)
         self.review = ReviewWidget(session)
         self.review.shown.connect(self.scene.follow)
@@ -193,13 +207,18 @@ class ReviewWindow(QWidget):
         if bones is None and keepouts is None:
             self.said.setText("Nothing was painted.")
             return
-        self._start(lambda say: replan_painted(case, bones, keepouts, say)).done.connect(self._replanned)
 
-    def _replanned(self, outcome: tuple[ReviewedCase, tuple[str, ...]]) -> None:
+        def work(say: Any) -> tuple[ReviewedCase, tuple[str, ...], Checkers]:
+            after, painted = replan_painted(case, bones, keepouts, say)
+            return after, painted, make_checkers(after)
+
+        self._start(work).done.connect(self._replanned)
+
+    def _replanned(self, outcome: tuple[ReviewedCase, tuple[str, ...], Checkers]) -> None:
         if self.review is None or self.scene is None:
             return
-        case, painted = outcome
-        self.review.session.replanned(case, painted)
+        case, painted, checkers = outcome
+        self.review.session.replanned(case, painted, checkers)
         self.scene.build()
         self.said.setText(f"Planned anew after painting {' and '.join(painted)}.")
 

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pipelines.case import CaseSettings, run_case
@@ -32,7 +31,7 @@ from planner.joint.model import Joint, Third
 from planner.keepout.model import Keepouts
 from planner.segmentation.model import Bones
 from planner.trajectory import TrajectoryConfig
-from planner.trajectory.kernel import Scene, _evaluate, climb, evaluate_all, is_new
+from planner.trajectory.kernel import FULLY, ROUGHLY, Scene, climb, evaluate_all, is_new, with_radius
 from planner.trajectory.region import make_region
 from planner.trajectory.scene import joint_normals, make_scene, with_guard
 from planner.trajectory.search import Climber, first_poses, next_best, try_all
@@ -91,7 +90,7 @@ def brute_force(scene: Scene, joint: Joint, sizes: Sequence[Size]) -> float:
     best = 0.0
     for a, diameter in enumerate(diameters):
         for b, length in enumerate(lengths):
-            exact = _exact(scene, poses, values[:, a, b], (float(diameter), float(length)))
+            exact = with_radius(scene, poses, values[:, a, b], (float(diameter), float(length)))
             starts = list(_apart(poses, exact))
             climbed = [_top(scene, start, (float(diameter), float(length))) for start in starts]
             best = max([best, float(exact.max()), *climbed])
@@ -118,16 +117,6 @@ def dense_poses(scene: Scene, joint: Joint) -> Array:
     return np.vstack(rows)
 
 
-@njit(nogil=True)
-def _exact(scene, poses, values, size):  # type: ignore[no-untyped-def]
-    """Value with the safe entry radius of each pose that keeps every constraint."""
-    out = values.copy()
-    for k in range(len(poses)):
-        if values[k] >= 0:
-            out[k], _ = _evaluate(scene, poses[k], size, 0.0, 0)
-    return out
-
-
 def _apart(poses: Array, values: Array) -> Iterator[Array]:
     """Best poses that keep every constraint, apart from each other."""
     chosen = np.zeros((0, 6))
@@ -141,7 +130,8 @@ def _apart(poses: Array, values: Array) -> Iterator[Array]:
 
 def _top(scene: Scene, start: Array, size: Size) -> float:
     nothing = np.zeros((0, 6))
-    return float(climb(scene, start, size, nothing, (5.0, 5.0), True)[1])
+    first, _ = climb(scene, start, size, nothing, (5.0, 5.0), ROUGHLY)
+    return max(float(climb(scene, pose, size, nothing, (5.0, 5.0), FULLY)[1]) for pose in (start, first))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -125,7 +125,7 @@ def _solid(task: Task, pose: Points, size: tuple[float, float]) -> tuple[Cylinde
     facing = task.scene.part("facing")
     out = facing - (facing @ pose[3:]) * pose[3:]
     out /= np.linalg.norm(out)
-    across = np.stack([np.cross(pose[3:], out), out])
+    across = np.stack([task.side.lateral_x * np.cross(pose[3:], out), out])
     entry, tip, corners = pose[:3] - half, pose[:3] + half, task.section.scaled(size[0])
     if corners is None:
         return Cylinder(entry, tip, 0.5 * size[0]), across

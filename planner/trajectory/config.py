@@ -205,8 +205,8 @@ class Search(Section):
     angle_step_deg: Annotated[float, Field(ge=2, le=20)] = 6.0
     """Spacing of the first directions within the joint."""
 
-    starts_per_size: Annotated[int, Field(ge=1, le=50)] = 6
-    """Distinct first trials of each size from which climbs may begin."""
+    starts: Annotated[int, Field(ge=1, le=200)] = 40
+    """First trials, far from each other, from which climbs begin."""
 
     candidates: Annotated[int, Field(ge=1, le=3)] = 3
     """Candidates proposed at most."""

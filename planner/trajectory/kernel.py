@@ -23,7 +23,10 @@ from planner.trajectory.region import FIELDS, REACH_MM, SOLID_REACH_MM
 __all__ = [
     "BREACH",
     "CONSTRAINTS",
+    "FINELY",
+    "FULLY",
     "MEASURES",
+    "ROUGHLY",
     "TERMS",
     "Scene",
     "assess",
@@ -32,6 +35,8 @@ __all__ = [
     "evaluate_all",
     "is_new",
     "only_broken",
+    "spare",
+    "with_radius",
 ]
 
 PUBLIC: dict[str, Any] = {"cache": True, "nogil": True}
@@ -39,6 +44,9 @@ PUBLIC: dict[str, Any] = {"cache": True, "nogil": True}
 
 PRIVATE: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True}
 """What only compiled functions call."""
+
+ROUGHLY, FINELY, FULLY = np.int64(0), np.int64(1), np.int64(2)
+"""How a climb polishes: not at all, with the fine steps alone, from the long ones on."""
 
 HASTY, THOROUGH = 0.0, 1.0
 """Whether measuring ends at the first constraint that is broken. Not a truth value: numba would compile twice."""
@@ -155,8 +163,8 @@ RIM_SIDE_MM = 1.0
 DEGREE_MM = 0.35
 """One degree of a limit broken weighs as much as this: the shift of a 20 mm implant's tip."""
 
-RADIUS_STEP_MM = 0.1
-"""Smallest step of the safe entry radius."""
+RADIUS_STEP_MM, FINE_RADIUS_STEP_MM = 0.5, 0.1
+"""Smallest step of the safe entry radius: in the search, whose guard is half of it, and as it is reported."""
 
 SPARE_WEIGHT = 0.002
 """Of the mean slack, where the score proper leaves a choice: of equals, the one in the middle of what is allowed. It
@@ -172,8 +180,8 @@ In the search alone, too [P]."""
 RADIUS_DIRECTIONS, FINE_RADIUS_DIRECTIONS = 8, 32
 """Directions in which the entry is moved: in the search, and for the radius that is reported."""
 
-FIRST_STEP_MM, LAST_STEP_MM = 2.0, 0.2
-"""First and least step of a climb."""
+FIRST_STEP_MM, POLISH_STEP_MM, LAST_STEP_MM = 2.0, 0.6, 0.2
+"""First step of a climb; least of it and first of one with the safe entry radius, which carries on; least of that."""
 
 STEP_CUT = 1 / 3
 """Of the step, when no move leads up."""
@@ -248,10 +256,11 @@ PARTS = {
     "cannula_wall_mm": 1,
     "shell_mm": 1,
     "section": 4,
+    "hand": 1,
 }
 """Parts of `Scene.numbers`, in order, and how many numbers each has."""
 
-TO_INDEX, AXES, FACING, SLAB, NOTCH_AT, LIMITS, RAMPS, WEIGHTS, CANNULA_WALL, SHELL_DEPTH, SECTION, _ = np.cumsum(
+TO_INDEX, AXES, FACING, SLAB, NOTCH_AT, LIMITS, RAMPS, WEIGHTS, CANNULA_WALL, SHELL_DEPTH, SECTION, HAND, _ = np.cumsum(
     [0, *PARTS.values()]
 )
 """Where each part of `Scene.numbers` begins."""
@@ -292,11 +301,12 @@ class Scene(NamedTuple):
         The distance fields as they lie in memory; `planner.trajectory.region.FIELDS` vary fastest.
     shape_zyx : tuple of int
         Of their grid.
-    numbers : (72,) array
+    numbers : (73,) array
         `PARTS`: rows of the (3, 4) matrix to the index of an LPS point; lateral (away from the midline), posterior and
         cranial of the pelvis in LPS; the mean normal of the joint's middle third, sacrum to ilium; the thirds' axis
         and the lower and upper bound of the middle third; the apex of the greater sciatic notch (NaN if unknown); the
-        limits; zero and one of the score's ramps; the weights of `TERMS`; instruments; the cross-section.
+        limits; zero and one of the score's ramps; the weights of `TERMS`; instruments; the cross-section; 1 on the left
+        and -1 on the right, so that mirrored anatomy is searched in mirrored order.
     turns : (33, 2) array
         Outline of the cross-section along the joint and out of it, each as a share of half its extent there: see
         `WHOLE` and those after it.
@@ -331,7 +341,8 @@ def _across(scene, pose):  # type: ignore[no-untyped-def]
     x, y, z = n[FACING] - share * i, n[FACING + 1] - share * j, n[FACING + 2] - share * k
     length = math.sqrt(x * x + y * y + z * z)
     x, y, z = x / length, y / length, z / length
-    return (j * z - k * y, k * x - i * z, i * y - j * x), (x, y, z)
+    h = n[HAND]
+    return (h * (j * z - k * y), h * (k * x - i * z), h * (i * y - j * x)), (x, y, z)
 
 
 @njit(**PRIVATE)
@@ -620,8 +631,8 @@ def _sideways(slack):  # type: ignore[no-untyped-def]
     return least
 
 
-@njit(**PRIVATE)
-def _spare(n, slack):  # type: ignore[no-untyped-def]
+@njit(**PUBLIC)
+def spare(n, slack):  # type: ignore[no-untyped-def]
     """Give what breaks ties in the search."""
     kept = 0.0
     for k in range(len(slack)):
@@ -640,11 +651,12 @@ def _safe_radius(scene, pose, size, turns, tightest, enough, first):  # type: ig
     u, v = _across(scene, pose)
     m, left, moved = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT), pose.copy()
     least, binding = scene.numbers[RADIUS_ONE], first
+    step = RADIUS_STEP_MM if len(turns) == RADIUS_DIRECTIONS else FINE_RADIUS_STEP_MM
     for turn in range(len(turns)):
         k = (first + turn) % len(turns)
         radius, slack = 0.0, tightest
         while radius < least and least > enough:
-            ahead = radius + max(slack, RADIUS_STEP_MM)
+            ahead = radius + max(slack, step)
             for axis in range(3):
                 moved[axis] = pose[axis] + ahead * (turns[k, 0] * u[axis] + turns[k, 1] * v[axis])
             before = max(slack, 0.0)
@@ -657,12 +669,12 @@ def _safe_radius(scene, pose, size, turns, tightest, enough, first):  # type: ig
 
 
 @njit(**PRIVATE)
-def _evaluate(scene, pose, size, beat, way):  # type: ignore[no-untyped-def]
+def _evaluate(scene, pose, size, cap, beat, way):  # type: ignore[no-untyped-def]
     """Score, and a trace of the slack, of a pose that keeps every constraint; else the slack, which is negative.
 
     Whatever cannot be more than `beat` is not worked out: some value not above it is returned. The safe entry radius
     is measured if `way`, the direction to begin with, is not negative, and the direction that binds is returned;
-    else the least slack stands in for the radius, which is no less.
+    else the least slack stands in for the radius, which is no less. More than `cap` scores no more.
     """
     n, m = scene.numbers, np.empty(MEASURE_COUNT)
     slack, each, sample = np.empty(CONSTRAINT_COUNT), np.empty(TERM_COUNT), np.empty((2, FIELD_COUNT), np.float32)
@@ -672,16 +684,16 @@ def _evaluate(scene, pose, size, beat, way):  # type: ignore[no-untyped-def]
     m[SHELL] = n[RAMPS + 11]
     tightest, weight, zero, one = _sideways(slack), n[WEIGHTS + 6], n[RADIUS_ZERO], n[RADIUS_ONE]
     hoped = weight if way >= 0 else weight * _ramp(tightest, zero, one)
-    spare = _spare(n, slack)
-    if _terms(n, m, each) + spare + hoped <= beat:
+    extra = spare(n, slack)
+    if min(_terms(n, m, each) + hoped, cap) + extra <= beat:
         return beat, way
     _shell(scene, frame, size, m, sample)
-    value = _terms(n, m, each) + spare
-    if way < 0 or value + hoped <= beat:
-        return value + hoped, way
-    enough = zero + (beat - value) / weight * (one - zero) if beat > value else 0.0
+    value = _terms(n, m, each)
+    if way < 0 or min(value + hoped, cap) + extra <= beat:
+        return min(value + hoped, cap) + extra, way
+    enough = zero + (beat - extra - value) / weight * (one - zero) if beat > value + extra else 0.0
     radius, way = _safe_radius(scene, pose, size, RADIUS_TURNS, tightest, enough, way)
-    return value + weight * _ramp(radius, zero, one), way
+    return min(value + weight * _ramp(radius, zero, one), cap) + extra, way
 
 
 @njit(**PUBLIC)
@@ -725,12 +737,22 @@ def evaluate_all(scene, poses, diameters, lengths):  # type: ignore[no-untyped-d
                         which[a, b] |= np.int64(slack[c] < 0) << c
                     if least >= 0:
                         _shell(scene, frame, (diameters[a], lengths[b]), m, sample)
-                        least = _terms(n, m, each) + _spare(n, slack)
+                        least = _terms(n, m, each) + spare(n, slack)
                         least += n[WEIGHTS + 6] * _ramp(_sideways(slack), n[RADIUS_ZERO], n[RADIUS_ONE])
                     values[k, a, b] = least
                 for c in range(len(slack)):
                     broken[c] += (which[a, b] >> c) & 1
     return values, broken
+
+
+@njit(**PUBLIC)
+def with_radius(scene, poses, values, size):  # type: ignore[no-untyped-def]
+    """Values of poses that keep every constraint with the safe entry radius measured; the others as they are."""
+    out = values.copy()
+    for k in range(len(poses)):
+        if values[k] >= 0:
+            out[k], _ = _evaluate(scene, poses[k], size, math.inf, 0.0, np.int64(0))
+    return out
 
 
 @njit(**PUBLIC)
@@ -779,16 +801,18 @@ def _move(scene, pose, move, step_mm, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**PUBLIC)
-def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyped-def]
+def climb(scene, start, size, taken, distinct, polish, cap=math.inf):  # type: ignore[no-untyped-def]  # noqa: PLR0913, C901
     """Pattern search: each move that leads up is made, and repeated, then all of a round at once; else the step is cut.
 
-    Stays distinct from the poses `taken`. To polish is to score the safe entry radius.
+    Stays distinct from the poses `taken`. To `polish` is to score the safe entry radius, and to end with finer steps.
     Hooke and Jeeves, 10.1145/321062.321069.
     """
     pose, trial, begun = start.copy(), start.copy(), start.copy()
-    best, way = _evaluate(scene, pose, size, -1.0, 0 if polish else -1)
-    step = FIRST_STEP_MM
-    while step >= LAST_STEP_MM:
+    best, way = _evaluate(scene, pose, size, cap, -1.0, -1 if polish == ROUGHLY else 0)
+    step, last = (FIRST_STEP_MM, POLISH_STEP_MM) if polish == ROUGHLY else (POLISH_STEP_MM, LAST_STEP_MM)
+    if polish == FULLY:
+        step = FIRST_STEP_MM
+    while step >= last:
         before = best
         for k in range(6):
             begun[k] = pose[k]
@@ -798,7 +822,7 @@ def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyp
                 _move(scene, pose, MOVES[k // 2], sign * step, trial)
                 if not is_new(trial, taken, distinct[0], distinct[1]):
                     break
-                value, way = _evaluate(scene, trial, size, best, way)
+                value, way = _evaluate(scene, trial, size, cap, best, way)
                 if value <= best + LEAST_GAIN:
                     break
                 pose, trial, best = trial, pose, value
@@ -807,7 +831,7 @@ def climb(scene, start, size, taken, distinct, polish):  # type: ignore[no-untyp
             continue
         _carry_on(begun, pose, trial)
         if is_new(trial, taken, distinct[0], distinct[1]):
-            value, way = _evaluate(scene, trial, size, best, way)
+            value, way = _evaluate(scene, trial, size, cap, best, way)
             if value > best + LEAST_GAIN:
                 pose, trial, best = trial, pose, value
     return pose, best

@@ -18,7 +18,7 @@ from planner.trajectory.explain import with_reasons
 from planner.trajectory.kernel import CONSTRAINTS, Scene
 from planner.trajectory.model import Candidate, SidePlan
 from planner.trajectory.relax import explain_no_path, words_of
-from planner.trajectory.search import Climber, Found, Size, Trials, first_poses, next_best, try_all
+from planner.trajectory.search import CLEARANCE_STEP_MM, Climber, Found, Size, Trials, first_poses, next_best, try_all
 from planner.trajectory.task import Anatomy, Task, make_task
 from planner.trajectory.thirds import compare_thirds
 from planner.volume import Volume
@@ -152,12 +152,21 @@ def _propose(task: Task, guarded: Scene, trials: Trials) -> tuple[tuple[Candidat
 
 
 def _ranked(candidates: list[Candidate], tolerance: float) -> tuple[Candidate, ...]:
-    """Best first; of those whose scores are equal within the tolerance, the largest, and with the most clearance."""
+    """Best first; of those whose scores are equal within the tolerance, the largest, and with more clearance."""
     left, ranked = list(candidates), []
     while left:
         best = max(candidate.score for candidate in left)
         near = [candidate for candidate in left if candidate.score >= best - tolerance]
-        ranked.append(max(near, key=lambda one: (one.diameter_mm**2 * one.length_mm, least_clearance(one), one.score)))
+        ranked.append(
+            max(
+                near,
+                key=lambda one: (
+                    one.diameter_mm**2 * one.length_mm,
+                    least_clearance(one) // CLEARANCE_STEP_MM,
+                    one.score,
+                ),
+            )
+        )
         left.remove(ranked[-1])
     return tuple(ranked)
 

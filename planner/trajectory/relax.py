@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from planner.trajectory.candidate import solid_of
 from planner.trajectory.exact import clearance_to
-from planner.trajectory.kernel import CONSTRAINTS, Scene, assess, climb, only_broken
+from planner.trajectory.kernel import CONSTRAINTS, FINELY, ROUGHLY, Scene, assess, climb, only_broken
 from planner.trajectory.model import Give, NoPath
 from planner.trajectory.scene import with_guard
 from planner.trajectory.search import Found, Size, Trials, try_all
@@ -190,4 +190,5 @@ def _fits(scene: Scene, poses: Array, size: Size) -> bool:
         return True
     nothing = np.zeros((0, 6))
     starts = poses[np.argsort(-values, kind="stable")[:STARTS]]
-    return any(climb(scene, start, size, nothing, (5.0, 5.0), False)[1] >= 0 for start in starts)
+    ends = (climb(scene, start, size, nothing, (5.0, 5.0), ROUGHLY)[0] for start in starts)
+    return any(climb(scene, end, size, nothing, (5.0, 5.0), FINELY)[1] >= 0 for end in ends)

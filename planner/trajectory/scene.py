@@ -47,6 +47,7 @@ def make_scene(
         "cannula_wall_mm": np.array([config.instruments.cannula_wall_mm]),
         "shell_mm": np.array([config.instruments.shell_mm]),
         "section": section.numbers,
+        "hand": np.array([float(joint.side.lateral_x)]),
     }
     numbers = np.concatenate([parts[name] for name in PARTS])
     return Scene(region.fields.reshape(-1), region.grid.shape_zyx, numbers, section.turns, outer_edge(joint))

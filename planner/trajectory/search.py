@@ -1,6 +1,6 @@
-"""The search: a coarse grid over centre, direction and size, then climbs in the continuous problem from its best.
+"""The search: a coarse grid over centre, direction and size, then climbs in the continuous problem from all over it.
 
-On the grid the least slack stands in for the safe entry radius, which is never less; only climbs measure it.
+On the grid and in the first climbs the least slack stands in for the safe entry radius, which is never less.
 Deterministic: no random numbers, and ties go to the earlier trial. `script/check_optimum.py` compares with brute force.
 """
 
@@ -14,10 +14,21 @@ from numpy.typing import NDArray
 
 from planner.joint.model import Joint, Third
 from planner.trajectory.config import Search
-from planner.trajectory.kernel import MEASURES, Scene, assess, climb, evaluate_all, is_new
+from planner.trajectory.kernel import (
+    FINELY,
+    FULLY,
+    MEASURES,
+    ROUGHLY,
+    Scene,
+    assess,
+    climb,
+    evaluate_all,
+    is_new,
+    spare,
+)
 from planner.trajectory.scene import joint_normals
 
-__all__ = ["HAZARDS", "Climber", "Found", "Size", "Trials", "first_poses", "next_best", "try_all"]
+__all__ = ["CLEARANCE_STEP_MM", "HAZARDS", "Climber", "Found", "Size", "Trials", "first_poses", "next_best", "try_all"]
 
 IN_PLANE_DEG = (-24.0, 42.0)
 """First directions within the joint, from the axial plane to cranial: the tilts allowed and some more, for joints that
@@ -29,9 +40,25 @@ OUT_OF_PLANE_DEG = (-8.0, 0.0, 8.0)
 OFF_JOINT_MM = (-1.5, 0.0, 1.5)
 """First centres off the mid-surface: near keep-outs, only one side of the joint may be free `[P]`."""
 
-POLISHED = 14
-"""Best starts of a round that are climbed from with the safe entry radius in the score, besides one of each size. The
-radius has many tops: more starts find a higher one more often `[P]`."""
+APART_MM, APART_DEG = 6.0, 10.0
+"""Starts of the first climbs are this far apart: they are to come to every hill, not to the best one often `[P]`."""
+
+SAME_MM, SAME_DEG = 1.5, 3.0
+"""Ends of climbs nearer than this came to the same place `[P]`."""
+
+CLIMBS, POLISHED = 16, 8
+"""Climbs of a round with the safe entry radius in the score, and least of them with the smallest size: the radius has
+many tops `[P]`."""
+
+TOPS = 4
+"""Best ends that are climbed from once more, with long steps to begin with `[P]`."""
+
+SETTLED = 0.002
+"""Of the score, given up for a place in the middle of what is allowed `[P]`."""
+
+CLEARANCE_STEP_MM = 3.0
+"""Of two paths that are equal in score and size, only a clearance that is larger by such a step decides: less is noise,
+and would move the plan about `[P]`."""
 
 HAZARDS = ("neural", "ventral_cortex", "outer_iliac_cortex")
 """Clearances that the score and the grade go by."""
@@ -88,11 +115,11 @@ class Climber:
     scene: Scene
     search: Search
     tolerance: float
-    known: dict[tuple[bool, Size, bytes], Found] = field(default_factory=dict)
+    known: dict[tuple[int, Size, bytes], Found] = field(default_factory=dict)
 
-    def climb(self, start: Found, taken: Array, *, polish: bool = False) -> Found:
+    def climb(self, start: Found, taken: Array, polish: np.int64 = ROUGHLY) -> Found:
         """Where a climb from `start` ends, distinct from the poses taken."""
-        key = (polish, start.size, start.pose.tobytes())
+        key = (int(polish), start.size, start.pose.tobytes())
         distinct = (self.search.distinct_mm, self.search.distinct_deg)
         found = self.known.get(key)
         if found is None or not is_new(found.pose, taken, *distinct):
@@ -105,8 +132,16 @@ class Climber:
         return self.climb(Found(pose, size, 0.0), taken)
 
     def polish(self, found: Found, taken: Array) -> Found:
-        """Climb with the safe entry radius in the score."""
-        return found if found.value < 0 else self.climb(found, taken, polish=True)
+        """Climb on with the safe entry radius in the score."""
+        return self.climb(found, taken, FINELY)
+
+    def settle(self, found: Found, taken: Array) -> Found:
+        """Go to the middle of what scores nearly as high: on the score's flat tops, noise would choose the place."""
+        distinct = (self.search.distinct_mm, self.search.distinct_deg)
+        slack = assess(self.scene, found.pose, found.size)[1]
+        cap = found.value - spare(self.scene.numbers, slack) - SETTLED
+        pose, _ = climb(self.scene, found.pose, found.size, taken, distinct, FULLY, cap)
+        return Found(pose, found.size, found.value)
 
 
 def first_poses(joint: Joint, scene: Scene, search: Search, third: Third = Third.MIDDLE) -> Array:
@@ -157,51 +192,66 @@ def try_all(scene: Scene, poses: Array, sizes: Sequence[Size]) -> Trials:
 def next_best(climber: Climber, trials: Trials, taken: Array) -> Found | None:
     """Best refined pose that is distinct from the ``(m, 6)`` poses taken; None if no trial is.
 
-    Its value is negative where no pose keeps every constraint: then it is the one that comes nearest.
+    Climbs with the smallest size begin all over the joint, and are cheap: the safe entry radius is left out. From the
+    best places that they come to, the smallest size is climbed with the radius, and from the best of those all others.
+    The value is negative where no pose keeps every constraint: then it is the one that comes nearest.
     """
-    starts = [
-        Found(start, size, value)
-        for size, values in trials.values.items()
-        for start, value in _starts(trials.poses, values, taken, climber.search)
-    ]
-    ranked = sorted(starts, key=lambda start: -start.value)
-    if ranked and ranked[0].value < 0:  # no trial keeps every constraint: one beside them may
-        ranked = sorted((climber.climb(start, taken) for start in starts), key=lambda found: -found.value)
-    return _largest(climber.scene, [climber.polish(found, taken) for found in _shortlist(ranked)], climber.tolerance)
+    smallest, *others = sorted(trials.values)
+    starts = [Found(trials.poses[k], smallest, 0.0) for k in _starts(trials, smallest, taken, climber.search)]
+    ends = sorted((climber.climb(start, taken) for start in starts), key=lambda end: -end.value)
+    if not ends:
+        return None
+    if ends[0].value < 0:  # finer steps may yet lead to one that keeps every constraint
+        ends = sorted((climber.polish(end, taken) for end in ends[:POLISHED]), key=lambda end: -end.value)
+        if ends[0].value < 0:
+            return ends[0]
+    polished = [climber.polish(end, taken) for end in _places(ends, max(POLISHED, CLIMBS - len(others)))]
+    best = max(polished, key=lambda end: end.value)
+    larger = [climber.polish(Found(best.pose, size, 0.0), taken) for size in others]
+    best_first = sorted([*polished, *larger], key=lambda end: -end.value)
+    tops = [climber.climb(end, taken, FULLY) for end in best_first[:TOPS]]
+    return climber.settle(_largest(climber.scene, [*tops, *best_first[TOPS:]], climber.tolerance), taken)
 
 
-def _starts(poses: Array, values: Array, taken: Array, search: Search) -> list[tuple[Array, float]]:
-    """Best trials with their values, distinct from those taken and from each other."""
-    chosen: list[Array] = []
-    worth: list[float] = []
+def _starts(trials: Trials, size: Size, taken: Array, search: Search) -> list[int]:
+    """Best trials, distinct from those taken and far from each other; they need not keep every constraint."""
+    chosen, values = np.zeros((search.starts, 6)), trials.values[size]
+    found: list[int] = []
     for index in np.argsort(-values, kind="stable"):
-        others = np.array([*taken, *chosen]).reshape(-1, 6)
-        if is_new(poses[index], others, search.distinct_mm, search.distinct_deg):
-            chosen.append(poses[index])
-            worth.append(float(values[index]))
-        if len(chosen) == search.starts_per_size:
+        if len(found) == search.starts:
             break
-    return list(zip(chosen, worth, strict=True))
+        pose = trials.poses[index]
+        new = is_new(pose, taken, search.distinct_mm, search.distinct_deg)
+        if new and is_new(pose, chosen[: len(found)], APART_MM, APART_DEG):
+            chosen[len(found)] = pose
+            found.append(int(index))
+    return found
 
 
-def _shortlist(ranked: list[Found]) -> list[Found]:
-    """Pick the best that keep every constraint, and the best of each size that does; else the nearest miss."""
-    if not ranked or ranked[0].value < 0:
-        return ranked[:1]
-    chosen = [found for found in ranked[:POLISHED] if found.value >= 0]
-    for found in ranked[POLISHED:]:
-        if found.value >= 0 and all(found.size != other.size for other in chosen):
-            chosen.append(found)
+def _places(ends: list[Found], count: int) -> list[Found]:
+    """Best ends of climbs that keep every constraint, without those that came to one place."""
+    chosen: list[Found] = []
+    for end in ends:
+        others = np.array([other.pose for other in chosen]).reshape(-1, 6)
+        if end.value >= 0 and is_new(end.pose, others, SAME_MM, SAME_DEG):
+            chosen.append(end)
+        if len(chosen) == count:
+            break
     return chosen
 
 
-def _largest(scene: Scene, found: list[Found], tolerance: float) -> Found | None:
-    """Of those that score nearly as well as the best, pick the largest implant, and the one with most clearance."""
-    if not found:
-        return None
+def _largest(scene: Scene, found: list[Found], tolerance: float) -> Found:
+    """Of those that score nearly as well as the best, pick the largest implant, and the one with more clearance."""
     best = max(entry.value for entry in found)
     near = [entry for entry in found if entry.value >= best - tolerance]
-    return max(near, key=lambda entry: (entry.size[0] ** 2 * entry.size[1], _clearance(scene, entry), entry.value))
+    return max(
+        near,
+        key=lambda entry: (
+            entry.size[0] ** 2 * entry.size[1],
+            _clearance(scene, entry) // CLEARANCE_STEP_MM,
+            entry.value,
+        ),
+    )
 
 
 def _clearance(scene: Scene, found: Found) -> float:

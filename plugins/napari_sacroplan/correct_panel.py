@@ -28,7 +28,7 @@ MARGINS = {
 """Margins that can be set here: words, least and most, mm."""
 
 THIRDS = {
-    "middle third (the plan's rule)": Third.MIDDLE,
+    "middle third": Third.MIDDLE,
     "superior third": Third.SUPERIOR,
     "inferior third": Third.INFERIOR,
 }
@@ -87,7 +87,7 @@ class CorrectPanel(QWidget):
         grid = QGridLayout()
         actions = (
             ("Optimise from here (O)", self.session.optimise),
-            ("Back to the proposal (Home)", self.session.snap_back),
+            ("To the proposal (Home)", self.session.snap_back),
             ("Undo (Ctrl+Z)", self.session.undo),
             ("Redo (Ctrl+Shift+Z)", self.session.redo),
             ("Lock or free (L)", self.session.toggle_lock),

@@ -107,10 +107,6 @@ class ReviewWidget(QWidget):
 
     def _bar(self) -> QHBoxLayout:
         bar = QHBoxLayout()
-        notice = QLabel(NOTICE)
-        notice.setObjectName("notice")
-        notice.setStyleSheet("color: #F0E442; font-weight: bold; font-size: 12px")
-        bar.addWidget(notice)
         bar.addStretch(1)
         for words, tip, action in (
             ("Side", "S", self.switch_side),
@@ -138,6 +134,10 @@ class ReviewWidget(QWidget):
         self.correct.refresh()
         self._redraw()
         self.shown.emit()
+
+    def take_keys(self) -> None:
+        """Take the keyboard's focus."""
+        self.views["axial"].setFocus()
 
     def _redraw(self) -> None:
         for view in self.views.values():

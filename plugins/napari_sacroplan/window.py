@@ -60,7 +60,7 @@ class ReviewWindow(QWidget):
         self.scene: SceneLayers | None = None
         self.job: Job | None = None
         self._first = True
-        self.said = QLabel(f"Open a result folder or a CT. {NOTICE}")
+        self.said = QLabel("Open a result folder, or plan a CT.")
         self.said.setObjectName("status")
         self.said.setWordWrap(True)
         self.progress = QProgressBar()
@@ -69,6 +69,7 @@ class ReviewWindow(QWidget):
         self.cancel.clicked.connect(self.stop)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.addWidget(_notice())
         self._layout.addLayout(self._bar())
         self._layout.addStretch(1)
         self._busy(False)
@@ -179,10 +180,11 @@ class ReviewWindow(QWidget):
         self.review.shown.connect(self.scene.follow)
         self.review.replan_asked.connect(self.replan)
         self.review.room_asked.connect(self.make_room)
-        self._layout.insertWidget(1, self.review, 100)
+        self._layout.insertWidget(2, self.review, 100)
         if self._first:
             self._first = False
             self.make_room()
+        self.review.take_keys()
         without = "" if case.has_ct else " The scan is not at hand: bone quality and skin are unknown; open with --ct."
         self.said.setText(f"{case.folder.name} is open.{without}")
 
@@ -233,3 +235,11 @@ class ReviewWindow(QWidget):
             self.review.setParent(None)
             self.review.deleteLater()
             self.review = None
+
+
+def _notice() -> QLabel:
+    """Stands there from the first moment, whatever is open."""
+    notice = QLabel(NOTICE)
+    notice.setObjectName("notice")
+    notice.setStyleSheet("color: #F0E442; font-weight: bold; font-size: 12px; padding: 2px")
+    return notice

@@ -292,7 +292,7 @@ def test_a_scan_that_is_refused_is_told_in_one_sentence_with_its_remedy(window, 
 def test_the_notice_is_always_visible(window, own_folder):
     from qtpy.QtWidgets import QLabel
 
-    viewer, _dock, _ = window
+    viewer, dock, _ = window
     assert NOTICE in viewer.title
     assert viewer.text_overlay.visible
     assert viewer.text_overlay.text == NOTICE

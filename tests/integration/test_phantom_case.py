@@ -107,8 +107,9 @@ def test_folder_is_that_of_the_contract(result):
     names = {path.name for path in result.iterdir()}
     assert names == {
         "plan.json", "labels.nii.gz", "keepout.nii.gz", "joint_left.ply", "joint_right.ply", "figures", "manifest.json",
-        "labels.seg.nrrd", "keepout.seg.nrrd", "markups", "meshes", "dicom",
+        "labels.seg.nrrd", "keepout.seg.nrrd", "markups", "meshes", "dicom", "report.pdf", "report.html",
     }  # fmt: skip
+    assert (result / "dicom" / "document_report.dcm").is_file()
     for folder, ending in (("figures", "png"), ("markups", "mrk.json"), ("meshes", "stl"), ("dicom", "dcm")):
         assert list((result / folder).glob(f"*.{ending}"))
 

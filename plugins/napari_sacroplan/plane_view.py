@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from qtpy.QtCore import QLineF, QPointF, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QFont, QImage, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
@@ -37,6 +37,9 @@ GAP_FULL_MM = 6.0
 
 HU_PER_PX = 4.0
 """Window and level change this much with each pixel of a drag."""
+
+FAR_FIELDS = 1.5
+"""What lies farther from the middle than this many fields is in no picture."""
 
 SCALE_BAR_MM = 10.0
 
@@ -140,7 +143,6 @@ class PlaneView(QWidget):
             return
         self._draw_image(painter, plane)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._draw_joints(painter, plane)
         self._draw_crosshair(painter, plane)
         self._draw_implant(painter, plane)
         self._draw_words(painter, plane)
@@ -161,11 +163,15 @@ class PlaneView(QWidget):
             sampled = sample_plane(case.volume, labels, plane, shape, self.mm_per_px)
             pixels = _colour(*sampled, self.window_hu.limits)
             image = QImage(pixels.data, shape[1], shape[0], 3 * shape[1], QImage.Format.Format_RGB888)
+            self._draw_joints(image, plane)
             self._picture = Picture(key, image, pixels)  # the image does not own its pixels
         if self._picture.image is not None:
             painter.drawImage(0, 0, self._picture.image)
 
-    def _draw_joints(self, painter: QPainter, plane: Plane) -> None:
+    def _draw_joints(self, image: QImage, plane: Plane) -> None:
+        """Draw into the picture itself, which stays while the plane does."""
+        painter = QPainter(image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for joint in self.session.case.joints.values():
             if not len(joint.faces):
                 continue
@@ -176,11 +182,13 @@ class PlaneView(QWidget):
                 colour = GAP_NARROW + (GAP_WIDE - GAP_NARROW) * (bin_ / 3)
                 painter.setPen(QPen(QColor(*(int(v) for v in colour)), 2.2))
                 self._draw_segments(painter, chosen)
+        painter.end()
 
     def _draw_segments(self, painter: QPainter, segments: NDArray[np.float64]) -> None:
         middle = np.array([self.width() / 2, self.height() / 2])
-        for (ax, ay), (bx, by) in (segments / self.mm_per_px + middle).tolist():
-            painter.drawLine(QPointF(ax, ay), QPointF(bx, by))
+        near = np.abs(segments).max(axis=(1, 2), initial=0.0) <= self.field_mm * FAR_FIELDS
+        ends = (segments[near] / self.mm_per_px + middle).reshape(-1, 4).tolist()
+        painter.drawLines([QLineF(*four) for four in ends])
 
     def _draw_crosshair(self, painter: QPainter, plane: Plane) -> None:
         x, y = self.to_px(plane, self.session.cursor_lps).tolist()

@@ -17,6 +17,7 @@ import typer
 
 from pipelines.batch.command import batch
 from pipelines.packs.command import pack
+from pipelines.pacs.command import pacs
 from planner import NOTICE, __version__
 from planner.backends import Backend
 from planner.errors import SacroplanError
@@ -220,6 +221,7 @@ def doctor(
 
 app.command()(batch)
 app.command()(pack)
+app.add_typer(pacs)
 
 
 def _version(show: bool) -> None:

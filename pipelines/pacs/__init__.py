@@ -1,0 +1,1 @@
+"""To and from a PACS: DIMSE (C-ECHO, C-FIND, C-GET, C-MOVE, C-STORE) and DICOMweb (QIDO-RS, WADO-RS, STOW-RS)."""

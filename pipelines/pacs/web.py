@@ -1,0 +1,126 @@
+"""DICOMweb as a caller: QIDO-RS, WADO-RS, STOW-RS."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+from dicomweb_client.api import DICOMwebClient
+from dicomweb_client.session_utils import create_session
+from pydicom.dataset import Dataset
+from requests import RequestException
+
+from pipelines.pacs.incoming import save_instance, study_folder
+from pipelines.pacs.model import Query, Tls
+from planner.errors import BackendError
+
+__all__ = ["TOKEN_VARIABLE", "client_of", "fetch_web", "find_web", "send_web"]
+
+TOKEN_VARIABLE = "SACROPLAN_DICOMWEB_TOKEN"
+"""Environment variable with a bearer token: a command line is read by others."""
+STUDY_UID, SERIES_UID, MODALITY = "0020000D", "0020000E", "00080060"
+SERIES_INSTANCES = "00201209"
+
+
+def client_of(url: str, tls: Tls | None = None) -> DICOMwebClient:
+    """Give a client of a DICOMweb service."""
+    session = create_session()
+    if tls:
+        session.verify = str(tls.ca) if tls.ca else True
+        if tls.certificate:
+            session.cert = (str(tls.certificate), str(tls.key)) if tls.key else str(tls.certificate)
+    token = os.environ.get(TOKEN_VARIABLE)
+    return DICOMwebClient(url, session=session, headers={"Authorization": f"Bearer {token}"} if token else None)
+
+
+def find_web(client: DICOMwebClient, query: Query) -> list[str]:
+    """Find studies that hold CT; their UIDs, sorted.
+
+    Raises
+    ------
+    BackendError
+        If the service does not answer.
+    """
+    with _told("QIDO-RS"):
+        found = client.search_for_studies(
+            search_filters={**query.keys(), "ModalitiesInStudy": "CT"}, get_remaining=True
+        )
+    return sorted({_value(study, STUDY_UID) for study in found})
+
+
+def fetch_web(client: DICOMwebClient, study_uid: str, root: Path) -> Path:
+    """Fetch the CT of a study into a folder that is there as a whole or not at all.
+
+    Raises
+    ------
+    BackendError
+        If it did not come in whole.
+    """
+    folder = study_folder(root, study_uid)
+    partial = folder.with_name(f".{folder.name}.partial")
+    with _told("WADO-RS"):
+        series = client.search_for_series(study_uid, fields=["NumberOfSeriesRelatedInstances"])
+        for one in series:
+            if _value(one, MODALITY) == "CT":
+                _fetch_series(client, study_uid, one, partial)
+    if not partial.is_dir():
+        raise BackendError("WADO-RS: the study holds no CT.", "Check the study's UID.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(partial.glob("*.dcm")):
+        path.replace(folder / path.name)
+    partial.rmdir()
+    return folder
+
+
+def _fetch_series(client: DICOMwebClient, study_uid: str, series: dict[str, dict[str, object]], partial: Path) -> None:
+    seen = set()
+    for dataset in client.iter_series(study_uid, _value(series, SERIES_UID), media_types=(("application/dicom", "*"),)):
+        seen.add(str(dataset.SOPInstanceUID))
+        save_instance(partial, str(dataset.SOPInstanceUID), _bytes(dataset))
+    announced = _value(series, SERIES_INSTANCES)
+    if announced and len(seen) < int(announced):
+        raise BackendError(f"WADO-RS: found {len(seen)} images of a series, expected {announced}.", "Try again.")
+
+
+def _bytes(dataset: Dataset) -> bytes:
+    buffer = BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # values that break the standard are kept as they came
+        dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def send_web(client: DICOMwebClient, files: Sequence[Path]) -> int:
+    """Store files; the number that was sent.
+
+    Raises
+    ------
+    BackendError
+        If one was not taken.
+    """
+    with _told("STOW-RS"):
+        answer = client.store_instances([pydicom.dcmread(path) for path in files])
+    failed = len(answer.get("FailedSOPSequence", []))
+    if failed:
+        raise BackendError(f"STOW-RS: {failed} of {len(files)} objects were not taken.", "Look into the server's log.")
+    return len(files)
+
+
+@contextmanager
+def _told(service: str) -> Iterator[None]:
+    try:
+        yield
+    except (RequestException, OSError) as error:
+        raise BackendError(
+            f"{service} did not succeed ({type(error).__name__}).", f"Check the address, TLS and {TOKEN_VARIABLE}."
+        ) from error
+
+
+def _value(answer: dict[str, dict[str, object]], tag: str) -> str:
+    values = answer.get(tag, {}).get("Value")
+    return str(values[0]) if isinstance(values, list) and values else ""

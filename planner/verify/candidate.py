@@ -49,6 +49,15 @@ ROUNDING_MM = 0.02
 ROUNDING_DEG = 0.05
 """Of angles: from points rounded to a micrometre."""
 
+SCORE_ROUNDING = 0.002
+"""Of a score and its terms, which are rounded to 1e-4 each."""
+
+TERM_ROUNDING = 0.02
+"""Of a term worked out anew from figures that are rounded to a micrometre, and with what lies between samples."""
+
+CLEARANCE_RAMP_MM = (3.0, 5.0)
+"""Where the score's clearance term is 0 and 1 (section 5)."""
+
 FRAME_DEG = 8.0
 """The plan does not hold the pelvic frame's left: it is taken from the hip bones' centres, which is this coarse."""
 
@@ -69,6 +78,8 @@ def check_candidate(dowel: Dowel) -> Iterator[Check]:
     yield from _angles(dowel)
     yield from _depths(dowel)
     yield _grade(dowel)
+    yield from _proofs(dowel)
+    yield from _score(dowel)
 
 
 def _check(dowel: Dowel, name: str, passed: bool, words: str) -> Check:
@@ -243,3 +254,53 @@ def _grade(dowel: Dowel) -> Check:
     grade, expected = dowel.claims["grade"], "green" if least >= GREEN_MM else "amber"
     words = f"{grade}, smallest clearance {least:.2f} mm"
     return _check(dowel, "grade", least >= NEURAL_MM and (grade == expected or on_the_line), words)
+
+
+def _proofs(dowel: Dowel) -> Iterator[Check]:
+    """Each bound is its distance to the witness less its terms, and no term is negative."""
+    for name, claim in dowel.claims["clearance"].items():
+        proof = claim.get("proof")
+        if proof is None:
+            continue
+        terms = [float(proof[key]) for key in ("voxel_mm", "segmentation_margin_mm", "sampling_mm")]
+        bound = float(proof["centre_mm"]) - sum(terms)
+        words = f"{name}: {proof['centre_mm']:.3f} mm less {sum(terms):.3f} mm, claimed {claim['proven_mm']:.3f} mm"
+        kept = min(terms) >= 0 and claim["proven_mm"] <= min(bound, claim["mm"]) + ROUNDING_MM
+        yield _check(dowel, "proof", kept, words)
+
+
+def _score(dowel: Dowel) -> Iterator[Check]:
+    """Check the score against its terms and weights, and the terms that follow from what is checked above."""
+    weights, terms = dowel.claims.get("weights"), dowel.claims["terms"]
+    if not weights:
+        return
+    total = sum(float(weights[name]) * float(terms[name]) for name in terms)
+    score = float(dowel.claims["score"])
+    words = f"{score:.4f}, its terms give {total:.4f}, its weights sum to {sum(weights.values()):.4f}"
+    even = abs(sum(weights.values()) - 1) <= SCORE_ROUNDING and set(weights) == set(terms)
+    yield _check(dowel, "score", even and abs(total - score) <= SCORE_ROUNDING, words)
+    for name, value in (("clearance", _clearance_term(dowel)), ("middle_third", _middle_term(dowel))):
+        words = f"{name} {terms[name]:.3f}, found {value:.3f}"
+        yield _check(dowel, "score-terms", abs(value - float(terms[name])) <= _term_slack(dowel, name), words)
+
+
+def _term_slack(dowel: Dowel, name: str) -> float:
+    """How far a term may be off: the search samples its clearances, a voxel's diagonal apart from the exact ones."""
+    if name != "clearance":
+        return TERM_ROUNDING
+    return dowel.case.labels.half_diagonal_mm / (CLEARANCE_RAMP_MM[1] - CLEARANCE_RAMP_MM[0])
+
+
+def _clearance_term(dowel: Dowel) -> float:
+    claimed = dowel.claims["clearance"]
+    others = (claimed[name]["mm"] for name in ("ventral_cortex", "outer_iliac_cortex") if name in claimed)
+    least = min(dowel.neural_centre_distance - dowel.case.keepout.half_voxel_mm, *others)
+    low, high = CLEARANCE_RAMP_MM
+    return float(min(1.0, max(0.0, (least - low) / (high - low))))
+
+
+def _middle_term(dowel: Dowel) -> float:
+    thirds = dowel.case.plan["sides"][dowel.side]["joint"]["thirds"]
+    _, low, high, _ = thirds["bounds_mm"]
+    off = abs(float(dowel.centre @ point(thirds["axis_lps"])) - (low + high) / 2)
+    return float(min(1.0, max(0.0, 1 - off / ((high - low) / 2))))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from planner.verify.image import Image, read_image, surface_of_cylinder
+from planner.verify.image import Image, read_image, surface_of_cylinder, surface_of_prism
 
 __all__ = ["HIPS", "SIDES", "Case", "Dowel", "is_neural", "least_distance", "point", "read_case"]
 
@@ -40,6 +40,9 @@ JOINT_REACH_MM = 45.0
 
 ARTICULAR_GAP_MM = 8.0
 """Where sacrum and hip bone are nearer than this, there is joint."""
+
+SQUARE = 1e-3
+"""Cosine by which axes that are square to each other may be off."""
 
 MOST_BLOCK = 32
 """Voxels to a block that a plan may claim along an axis."""
@@ -117,7 +120,13 @@ class Dowel:
     @cached_property
     def surface(self) -> Points:
         """Dense points of its surface."""
-        return surface_of_cylinder(self.entry, self.tip, self.radius)
+        section = self.claims.get("section")
+        if section is None:
+            return surface_of_cylinder(self.entry, self.tip, self.radius)
+        across = np.stack([point(axis) for axis in section["across_lps"]])
+        if np.abs(np.vstack([across, self.direction]) @ across.T - np.eye(3, 2)).max() > SQUARE:
+            raise ValueError("the axes of a cross-section are not square to each other and to the implant")
+        return surface_of_prism(self.entry, self.tip, np.asarray(section["corners_mm"], float) @ across)
 
     @cached_property
     def bones(self) -> Image:

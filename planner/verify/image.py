@@ -13,7 +13,7 @@ import SimpleITK
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
-__all__ = ["Image", "read_image", "surface_of_cylinder"]
+__all__ = ["Image", "read_image", "surface_of_cylinder", "surface_of_prism"]
 
 SAMPLE_MM = 0.25
 """Spacing of the points on a cylinder: the distance between them is known to a hundredth of a millimetre."""
@@ -205,6 +205,19 @@ def surface_of_cylinder(entry: Points, tip: Points, radius: float, step_mm: floa
     radii = np.linspace(0, radius, int(np.ceil(radius / step_mm)) + 1)
     disc = np.vstack([_circle(u, v, r, step_mm) for r in radii])
     return np.vstack([side.reshape(-1, 3), entry + disc, tip + disc])
+
+
+def surface_of_prism(entry: Points, tip: Points, corners: Points, step_mm: float = SAMPLE_MM) -> Points:
+    """Points of a prism's surface, `step_mm` apart or less; ``(k, 3)`` corners of its convex section from the axis."""
+    edges = [
+        np.linspace(a, b, int(np.ceil(np.linalg.norm(b - a) / step_mm)) + 1)
+        for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True)
+    ]
+    outline = np.vstack(edges)
+    along = np.linspace(entry, tip, int(np.ceil(np.linalg.norm(tip - entry) / step_mm)) + 1)
+    shares = np.linspace(0, 1, int(np.ceil(np.linalg.norm(corners, axis=1).max() / step_mm)) + 1)
+    face = (shares[:, None, None] * outline).reshape(-1, 3)
+    return np.vstack([(along[:, None] + outline).reshape(-1, 3), entry + face, tip + face])
 
 
 def _circle(u: Points, v: Points, radius: float, step_mm: float) -> Points:

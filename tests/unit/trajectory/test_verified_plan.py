@@ -13,40 +13,12 @@ import pytest
 import SimpleITK
 
 from planner.labels import Side
-from planner.plan import InputDocument, PlanDocument, describe_side
 from planner.verify import verify_folder
-from planner.volume import LabelMap
 
+from support.planned_files import write_plan
 from support.planned_slabs import Planned
 
 Plan = dict[str, Any]
-
-
-def write_labels(path: Path, labels: LabelMap) -> None:
-    image = SimpleITK.GetImageFromArray(labels.values)
-    grid = labels.grid
-    image.SetSpacing(grid.spacing_zyx_mm[::-1].tolist())
-    image.SetOrigin(grid.origin_lps_mm.tolist())
-    image.SetDirection(grid.directions_lps[::-1].T.ravel().tolist())
-    SimpleITK.WriteImage(image, str(path))
-
-
-def write_plan(folder: Path, planned: Planned) -> None:
-    grid = planned.volume.grid
-    document = PlanDocument(
-        input=InputDocument(
-            sha256="0", shape_zyx=grid.shape_zyx, spacing_zyx_mm=tuple(grid.spacing_zyx_mm), complete=True
-        ),
-        findings=[],
-        sides={
-            side.value: describe_side(planned.plans[side], planned.joints[side], planned.keepouts.foramina, {})
-            for side in Side
-        },
-    )
-    folder.mkdir()
-    (folder / "plan.json").write_text(document.to_json())
-    write_labels(folder / "labels.nii.gz", planned.bones.labels)
-    write_labels(folder / "keepout.nii.gz", planned.keepouts.mask)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +66,18 @@ def swap_sides(plan: Plan) -> None:
 
 def claim(plan: Plan, structure: str, **figures: float) -> None:
     first(plan)["clearance"][structure] |= figures
+
+
+def claim_proof(plan: Plan, structure: str, **figures: float) -> None:
+    first(plan)["clearance"][structure]["proof"] |= figures
+
+
+def raise_term(plan: Plan, name: str) -> None:
+    """Claim another value of a term, and the score that goes with it."""
+    one = first(plan)
+    value = 0.3 if one["terms"][name] > 0.6 else 0.9
+    one["score"] += one["weights"][name] * (value - one["terms"][name])
+    one["terms"][name] = value
 
 
 def turn_round(plan: Plan) -> None:
@@ -151,6 +135,12 @@ TAMPERED: list[tuple[str, Callable[[Plan], object], str]] = [
     ("C-arm turned", lambda p: first(p)["c_arm"]["down_the_implant"].update(orbital_deg=20.0), "c-arm"),
     ("length claimed", lambda p: first(p)["implant"].update(length_mm=15.0), "implant-size"),
     ("diameter claimed", lambda p: first(p)["implant"].update(diameter_mm=6.0), "neural-clearance"),
+    ("score raised", lambda p: first(p).update(score=0.99), "score"),
+    ("a term raised", lambda p: first(p)["terms"].update(bite=0.1), "score"),
+    ("the place in the third claimed", lambda p: raise_term(p, "middle_third"), "score-terms"),
+    ("a weight moved", lambda p: first(p)["weights"].update(clearance=0.5), "score"),
+    ("a proof's term left out", lambda p: claim_proof(p, "neural", voxel_mm=9.0), "proof"),
+    ("a proof's term below 0", lambda p: claim_proof(p, "ventral_cortex", sampling_mm=-1.0), "proof"),
     ("skin moved", lambda p: move(p, "skin_entry_lps_mm", (3, 0, 0)), "depth-from-skin"),
     ("shallower than it is long", lambda p: first(p).update(depth_from_bone_mm=5.0), "depth-from-bone"),
     ("a mouth not found", forget_foramen, "foramina"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from planner import NOTICE
+
 __all__ = ["KEYS", "cheat_sheet"]
 
 KEYS = {
@@ -10,14 +12,14 @@ KEYS = {
     "J": ("to_implant", "crosshair to the implant"),
     "B": ("bone_window", "bone window"),
     "T": ("soft_window", "soft-tissue window"),
-    "Left": ("nudge_left", "implant 0.5 mm to the patient's right (screen left)"),
-    "Right": ("nudge_right", "implant 0.5 mm to the patient's left (screen right)"),
+    "Left": ("nudge_left", "implant 0.5 mm to the patient's right"),
+    "Right": ("nudge_right", "implant 0.5 mm to the patient's left"),
     "Up": ("nudge_up", "implant 0.5 mm to cranial"),
     "Down": ("nudge_down", "implant 0.5 mm to caudal"),
     "PgUp": ("deeper", "implant 0.5 mm deeper"),
     "PgDown": ("shallower", "implant 0.5 mm shallower"),
-    "Shift+Left": ("tip_left", "tip 0.5 mm to screen left, entry stays"),
-    "Shift+Right": ("tip_right", "tip 0.5 mm to screen right, entry stays"),
+    "Shift+Left": ("tip_left", "tip 0.5 mm to the patient's right, entry stays"),
+    "Shift+Right": ("tip_right", "tip 0.5 mm to the patient's left, entry stays"),
     "Shift+Up": ("tip_up", "tip 0.5 mm to cranial, entry stays"),
     "Shift+Down": ("tip_down", "tip 0.5 mm to caudal, entry stays"),
     "O": ("optimise", "optimise from here"),
@@ -42,4 +44,4 @@ def cheat_sheet() -> str:
         "<p>Mouse: click sets the crosshair; drag the implant, its entry (disc) or its tip (diamond); "
         "Shift-drag entry, Ctrl-drag tip; right-drag window and level; wheel slices; Ctrl-wheel zooms.</p>"
     )
-    return f"<table>{rows}</table>{mouse}"
+    return f"<table>{rows}</table>{mouse}<p>{NOTICE}</p>"

@@ -60,3 +60,24 @@ def test_the_canal_goes_on_through_a_strait(make_sacrum):
     assert found.canal_lps[-1, 2] < -35.0
     assert not found.missing(Side.LEFT, ("S1", "S2", "S3", "S4"))
     assert not found.missing(Side.RIGHT, ("S1", "S2", "S3", "S4"))
+
+
+def test_upward_the_line_turns_half_way_to_straight_up():
+    sloping = CentreLine(np.array([[0.0, 30.0 - k, -k] for k in range(-30, 31)], float)[:, [0, 1, 2]])
+    upper = sloping.upward(10.0)
+    step = upper.points_pelvic[0] - upper.points_pelvic[-1]
+    np.testing.assert_allclose(np.linalg.norm(step), 10.0, atol=1e-6)
+    np.testing.assert_allclose(upper.points_pelvic[-1], sloping.points_pelvic[0])
+    angle = np.degrees(np.arccos(step[2] / np.linalg.norm(step)))
+    assert abs(angle - 22.5) < 1.0
+
+
+def test_the_line_begins_where_the_network_is_walled_in_behind_too():
+    """Above the lamina only the front of the canal is found: the line must not follow it forward."""
+    canal = rod(0, 40, 0.0, 6)
+    front = rod(41, 52, 0.0, 6)
+    front = front[front[:, 1] < -3.0]
+    line = centre_line(np.vstack([canal, front]))
+    assert line is not None
+    assert line.points_pelvic[0, 2] <= 41.0
+    assert np.abs(line.points_pelvic[:, 1]).max() < 1.0

@@ -25,6 +25,8 @@ TOKEN_VARIABLE = "SACROPLAN_DICOMWEB_TOKEN"
 """Environment variable with a bearer token: a command line is read by others."""
 STUDY_UID, SERIES_UID, MODALITY = "0020000D", "0020000E", "00080060"
 SERIES_INSTANCES = "00201209"
+PAGE = 100
+"""Studies an answer."""
 
 
 def client_of(url: str, tls: Tls | None = None) -> DICOMwebClient:
@@ -46,11 +48,15 @@ def find_web(client: DICOMwebClient, query: Query) -> list[str]:
     BackendError
         If the service does not answer.
     """
+    filters = {**query.keys(), "ModalitiesInStudy": "CT"}
+    found: set[str] = set()
     with _told("QIDO-RS"):
-        found = client.search_for_studies(
-            search_filters={**query.keys(), "ModalitiesInStudy": "CT"}, get_remaining=True
-        )
-    return sorted({_value(study, STUDY_UID) for study in found})
+        while True:
+            page = client.search_for_studies(search_filters=filters, limit=PAGE, offset=len(found))
+            fresh = {_value(study, STUDY_UID) for study in page} - found
+            if not fresh:  # also of a server that knows no offset, and would give the first page for ever
+                return sorted(found)
+            found |= fresh
 
 
 def fetch_web(client: DICOMwebClient, study_uid: str, root: Path) -> Path:

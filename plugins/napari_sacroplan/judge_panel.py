@@ -36,9 +36,6 @@ CONSTRAINT_OF = {
 }
 """The constraint that a clearance is held against."""
 
-OTHERS = tuple(name for name in CONSTRAINTS if name not in CONSTRAINT_OF.values())
-"""Constraints without a clearance of their own."""
-
 BREACHED, KEPT = "#D55E00", "#009E73"
 
 
@@ -131,11 +128,11 @@ def _reason(session: Session, checked: Checked | None) -> str:
         f"{checked.axial_deg:.0f}° axial, {checked.tilt_deg:+.0f}° cranial."
     )
     if checked.broken:
-        told.append("Breaks: " + ", ".join(CONSTRAINTS[name] for name in checked.broken) + ".")
+        told.append("Breaks: " + ", ".join(CONSTRAINTS.get(name, name) for name in checked.broken) + ".")
     elif session.edited:
-        told.append(f"What binds: {CONSTRAINTS[checked.binding]}.")
+        told.append(f"What binds: {CONSTRAINTS.get(checked.binding, checked.binding)}.")
     else:
-        told.append(candidate.why or f"What binds: {CONSTRAINTS[checked.binding]}.")
+        told.append(candidate.why)
     return " ".join(told)
 
 
@@ -146,9 +143,9 @@ def _rows(session: Session, checked: Checked) -> list[tuple[str, str, str, bool,
         if name in checked.clearances
     ]
     centre = session.placement.centre_lps if session.placement else None
-    for name in OTHERS:
-        left = checked.slack[name]
-        rows.append((CONSTRAINTS[name], f"{left:+.1f} left", _state(left), left < 0, centre))
+    for name, left in checked.slack.items():
+        if name not in CONSTRAINT_OF.values():
+            rows.append((CONSTRAINTS.get(name, name), f"{left:+.1f} left", _state(left), left < 0, centre))
     return rows
 
 

@@ -22,6 +22,9 @@ __all__ = ["History", "Session"]
 
 Key = tuple[Side, int]
 
+LAST_CHECK = "last-check"
+"""Stands for a constraint that only the planner's last, exact check finds broken."""
+
 
 @dataclass
 class History:
@@ -331,17 +334,20 @@ class Session:
         }
 
     def _broken(self, checked: Checked) -> dict[str, float]:
-        """Constraints broken as they are set now, or as the plan has them: margins that were loosened hide nothing."""
-        usual = self._usual()
-        least = {name: min(left, usual.slack[name]) for name, left in checked.slack.items()} if usual else {}
-        return {name: round(-left, 3) for name, left in least.items() if left < 0}
+        """Constraints broken as they are set now, or as the plan has them: margins that were loosened hide nothing.
 
-    def _usual(self) -> Checked | None:
-        """Measure what is shown by the plan's own limits."""
+        What breaks none by its samples goes through the planner's last check, which measures the way in exactly.
+        """
         checker, placement = self.checker(), self.placement
         if checker is None or placement is None:
-            return None
-        return checker.with_limits(self.case.config.trajectory).check(placement)
+            return {}
+        usual = checker.with_limits(self.case.config.trajectory).with_third(Third.MIDDLE)
+        strict = usual.check(placement).slack
+        least = {name: min(left, strict[name]) for name, left in checked.slack.items()}
+        broken = {name: round(-left, 3) for name, left in least.items() if left < 0}
+        if not broken and self.edited and usual.candidate(placement) is None:
+            return {LAST_CHECK: 0.0}
+        return broken
 
     def _changed_limits(self) -> dict[str, float]:
         third = {} if self._third is Third.MIDDLE else {"third": float(self._third)}

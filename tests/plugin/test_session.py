@@ -176,3 +176,12 @@ def test_the_record_is_there_when_the_folder_is_opened_again(own):
     again = Session(reopen(own.case.folder))
     assert [e.verdict for e in again.record] == ["comment", "approved"]
     assert again.verdict().name == "A. Tester"
+
+
+def test_what_only_the_planners_last_check_finds_is_not_approved(own, monkeypatch):
+    own.place(own.placement.moved((0.0, 0.1, 0.0)))
+    assert own.check().broken == ()
+    monkeypatch.setattr(type(own.checker()), "candidate", lambda self, placement: None)
+    assert own.facts()["broken_mm"] == {"last-check": 0.0}
+    with pytest.raises(ConfigError, match="cannot be approved"):
+        own.decide("approved")

@@ -287,9 +287,7 @@ def foramina_page(out: Path) -> str:
         near=NEAR_MM,
         near_hole=NEAR_MM / 4,
         phantoms=table(HEAD, _phantom_rows(out / "phantoms")),
-        meshes=table(
-            ["case", "voxels, mm", *HEAD[3:], "S4 found, true", "not found, invented"], _mesh_rows(out / "meshes")
-        ),
+        meshes=table(MESH_HEAD, _mesh_rows(out / "meshes")),
     )
 
 

@@ -6,6 +6,8 @@ line between two thick slices leaves a crease at each.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
@@ -21,6 +23,7 @@ SAME = 1e-6
 """Spacings whose ratio differs from 1 by less are the same."""
 
 Field = NDArray[np.float32]
+Number = TypeVar("Number", bound=np.generic)
 
 
 def resampled_on(field: NDArray[np.generic], grid: Grid, fine: Grid) -> Field:
@@ -34,7 +37,7 @@ def resampled_on(field: NDArray[np.generic], grid: Grid, fine: Grid) -> Field:
     return np.ascontiguousarray(values[cut])
 
 
-def nearest_on(values: NDArray[np.uint8], grid: Grid, other: Grid) -> NDArray[np.uint8]:
+def nearest_on(values: NDArray[Number], grid: Grid, other: Grid) -> NDArray[Number]:
     """Nearest value at each voxel of a grid with the same first voxel and axes; 0 beyond the array."""
     at = [_nearest(n, m, b / a) for n, m, a, b in _axes(grid, other)]
     out = np.zeros(other.shape_zyx, values.dtype)
@@ -50,7 +53,8 @@ def _axes(grid: Grid, other: Grid) -> list[tuple[int, int, float, float]]:
 
 def _nearest(count: int, wanted: int, scale: float) -> NDArray[np.int64]:
     index = np.floor(np.arange(wanted) * scale + 0.5).astype(np.int64)
-    return index[index < count]
+    kept: NDArray[np.int64] = index[index < count]
+    return kept
 
 
 def _along(values: Field, axis: int, scale: float, count: int) -> Field:
@@ -59,8 +63,8 @@ def _along(values: Field, axis: int, scale: float, count: int) -> Field:
     low, share = _places(values.shape[axis], scale, count)
     high = np.minimum(low + 1, values.shape[axis] - 1)
     weight = np.expand_dims(share, [a for a in range(3) if a != axis])
-    lower = values.take(low, axis)
-    upper = values.take(high, axis)
+    lower: Field = values.take(low, axis)
+    upper: Field = values.take(high, axis)
     upper -= lower
     upper *= weight
     upper += lower

@@ -259,6 +259,11 @@ Written by `script/foramina_accuracy.py`. Mouths of S1 to S3, ventral and dorsal
 program. *Invented*: a mouth that the truth does not have, S4 included, or one more than {near:g} mm from the true one
 of its name. *Centre*: distance to the true centre, mm. *Width*: smallest diameter less the true one, mm.
 
+![Canal, channels and soft keep-outs on two real scans](images/foramina.png)
+
+Two real scans without truth, looked at: the canal is followed up behind the disc; of S1 dorsal on the 3 mm scan the
+channel is covered and its centre lies too high.
+
 ## Phantom
 
 Channels are tubes in closed form; the true centre of a mouth is where the tube's axis leaves the bone as it would be

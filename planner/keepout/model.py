@@ -74,11 +74,11 @@ class Keepouts:
     def neural(self, box: Box) -> NDArray[np.bool_]:
         """Canal and foramina in a box of the mask: what a neural clearance is measured to."""
         values = self.mask.values[box]
-        return (values != Keepout.NONE) & (values != Keepout.SOFT)
+        return np.asarray((values != Keepout.NONE) & (values != Keepout.SOFT))
 
     def soft(self, box: Box) -> NDArray[np.bool_]:
         """Soft keep-outs in a box of the mask."""
-        return self.mask.values[box] == Keepout.SOFT
+        return np.asarray(self.mask.values[box] == Keepout.SOFT)
 
     def missing(self, side: Side, levels: tuple[str, ...] = ("S1", "S2", "S3")) -> tuple[str, ...]:
         """Names such as ``"S2 ventral"`` of the mouths of `side` that were not found."""

@@ -153,7 +153,7 @@ class Dowel:
 
 def is_neural(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Canal and foramina: every keep-out but the soft ones."""
-    return (values > 0) & (values != SOFT)
+    return np.asarray((values > 0) & (values != SOFT))
 
 
 def least_distance(surface: Points, points: Points) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
@@ -64,8 +65,10 @@ def _below(root: Path, leave_out: Path) -> Iterator[str]:
 def _named(directory: Path) -> Iterator[str]:
     root = directory.absolute().parent
     try:
-        records = pydicom.dcmread(directory).DirectoryRecordSequence
-        names = [_file_id(record.ReferencedFileID) for record in records if "ReferencedFileID" in record]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # file names that break the standard still name files
+            records = pydicom.dcmread(directory).DirectoryRecordSequence
+            names = [_file_id(record.ReferencedFileID) for record in records if "ReferencedFileID" in record]
     except (*PARSER_ERRORS, InvalidDicomError) as error:
         raise UnreadableFileError(
             f"{directory.name}: found a directory that cannot be read, expected a whole one.",

@@ -21,7 +21,7 @@ body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1500px;paddi
 .notice{border-left:4px solid var(--bad);padding:.3rem .8rem;font-weight:600}
 h2{margin-top:2rem} table{border-collapse:collapse} td,th{padding:.35rem .6rem;border-bottom:1px solid var(--line);
 text-align:left;vertical-align:top;font-variant-numeric:tabular-nums}
-#cases{width:100%} #cases th{cursor:pointer;position:sticky;top:0;background:Canvas;white-space:nowrap}
+#cases{width:100%} #cases th{cursor:pointer;position:sticky;top:0;background:Canvas;min-width:3.5rem}
 th[aria-sort=ascending]::after{content:" \\25B2"} th[aria-sort=descending]::after{content:" \\25BC"}
 img{width:120px;display:block;border-radius:4px} .scroll{overflow-x:auto}
 .planned{color:var(--good)} .failed,.refused,.left{color:var(--bad)} .outlier{color:var(--warn)}

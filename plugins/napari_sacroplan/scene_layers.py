@@ -35,6 +35,9 @@ FROM_BEHIND = ((0.0, -1.0, 0.0), (1.0, 0.0, 0.0))
 RIGHT_HANDED = ("away", "down", "right")
 """Of z, y and x on the screen. napari's own ("towards") draws LPS as its mirror image: left would be right."""
 
+AMBIENT = 0.45
+"""Brightness of a surface that is seen edge-on by the lamp."""
+
 META = {"notice": NOTICE}
 
 
@@ -70,7 +73,7 @@ class SceneLayers:
             "labels", case.keepouts.mask.values.copy(), name=KEEPOUT_LABELS, affine=affine, opacity=0.5, visible=False
         )
         for label, mesh in bone_surfaces(case).items():
-            self._surface(mesh, BONE_WORDS[label], BONES[label], opacity=0.25, blending="translucent_no_depth")
+            self._surface(mesh, BONE_WORDS[label], BONES[label], opacity=0.45, blending="translucent_no_depth")
         keepout = keepout_surface(case)
         if keepout is not None:
             self._surface(keepout, "canal and foramina", KEEPOUT, opacity=0.6)
@@ -78,7 +81,7 @@ class SceneLayers:
             if len(joint.faces):
                 self._add(
                     "surface",
-                    (joint.vertices_lps[:, ::-1], joint.faces[:, ::-1], joint.gap_mm),
+                    (joint.vertices_lps[:, ::-1], joint.faces, joint.gap_mm),
                     name=f"{side} joint, gap 0 to {GAP_LIMITS_MM[1]:g} mm",
                     colormap="cividis",
                     contrast_limits=GAP_LIMITS_MM,
@@ -118,7 +121,8 @@ class SceneLayers:
 
     def _surface(self, mesh: Mesh, name: str, colour: str, **facts: Any) -> Any:
         vertices, faces = mesh
-        return self._add("surface", _surface_data(vertices, faces), name=name, colormap=_flat(colour), **facts)
+        look = {"colormap": _flat(colour), "contrast_limits": (0.0, 1.0), "shading": "none"}
+        return self._add("surface", _surface_data(vertices, faces), name=name, **look, **facts)
 
     def follow(self) -> None:
         """Follow the session soon: many moves of a mouse are one step in 3-D."""
@@ -211,8 +215,21 @@ class SceneLayers:
         self.layers.clear()
 
 
+def _brightness(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Light from the front and from behind: napari's own lamp lies behind a scene whose axes are right-handed."""
+    first, second, third = (vertices[faces[:, k]] for k in range(3))
+    across = np.cross(second - first, third - first)
+    normals = np.zeros_like(vertices)
+    for corner in range(3):
+        for axis in range(3):
+            normals[:, axis] += np.bincount(faces[:, corner], across[:, axis], len(vertices))
+    lit = np.abs(normals[:, 1]) / np.maximum(np.linalg.norm(normals, axis=1), 1e-12)
+    brightness: NDArray[np.float32] = (AMBIENT + (1 - AMBIENT) * lit).astype(np.float32)
+    return brightness
+
+
 def _surface_data(vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> tuple[Any, Any, Any]:
-    return vertices[:, ::-1], faces[:, ::-1], np.ones(len(vertices), np.float32)  # wound outward in z, y, x, too
+    return vertices[:, ::-1], faces, _brightness(vertices, faces)
 
 
 def _ends(session: Session) -> NDArray[np.float64]:
@@ -222,7 +239,7 @@ def _ends(session: Session) -> NDArray[np.float64]:
 
 
 def _flat(colour: str) -> Any:
-    """Colour map of one colour."""
+    """Colour map from black to one colour."""
     from napari.utils.colormaps import Colormap
 
-    return Colormap([colour, colour], name=f"sacroplan {colour}")
+    return Colormap(["#000000", colour], name=f"sacroplan {colour}")

@@ -20,6 +20,7 @@ EXTRAS = {
     "viewer": ("napari", "the napari viewer"),
     "totalsegmentator": ("totalsegmentator", "labels by TotalSegmentator (--backend totalsegmentator)"),
     "gpu": ("cupy", "CuPy for an NVIDIA graphics card"),
+    "parquet": ("pyarrow", "pyarrow, for summary.parquet of a batch"),
 }
 """Import name that stands for an extra, and what it is for."""
 

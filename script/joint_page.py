@@ -31,13 +31,13 @@ and surfaces that the scans are made from. The independent scoring tool's figure
 
 JOINT_TEXT = """## Mid-surface, gap, zone, thirds
 
-The phantom (`sample_data/phantom.py`), whose joint is a closed form: {area} cm2, limbs of 44 and 56 mm, 20 mm wide,
-at 93 degrees; the bones found by the program. Its outline is easier to find than a patient's. One thing is varied at
-a time, and some together; 1.7 mm gap, 20 HU of noise and supine otherwise. The worse of both sides. *Mid*: mean and
-95th percentile of the distance between the mid-surface found and the true one, over the true articular zone;
-*covered*: share of the true one within {covered:g} mm of a vertex. *Gap*: mean error and mean absolute error. *Zone*:
-area over the true area, and Dice. *Thirds*: greatest error of the four bounds. *Limbs*: errors of superior and
-inferior length, width and angle."""
+{count} of {declared} declared phantoms (`sample_data/phantom.py`), whose joint is a closed form: {area} cm2, limbs
+of 44 and 56 mm, 20 mm wide, at 93 degrees; the bones found by the program. Its outline is easier to find than a
+patient's. One thing is varied at a time, and some together; 1.7 mm gap, 20 HU of noise and supine otherwise. The
+worse of both sides. *Mid*: mean and 95th percentile of the distance between the mid-surface found and the true one,
+over the true articular zone; *covered*: share of the true one within {covered:g} mm of a vertex. *Gap*: mean error
+and mean absolute error. *Zone*: area over the true area, and Dice. *Thirds*: greatest error of the four bounds.
+*Limbs*: errors of superior and inferior length, width and angle."""
 
 LANDMARKS_TEXT = """## Landmarks and frame
 
@@ -48,11 +48,11 @@ the rows of the whole pelvis alone."""
 
 FINDINGS_TEXT = """## Findings
 
-{count} of {declared} made scans of {pelves} pelves (M, F: HuBMAP; A, B, C, D: JHU, planned with a shape model built without them; see
-[`accuracy.md`](accuracy.md)), 1.25 to 2 mm slices, noise of 18 to 60 HU, from slight to plain cases. A side with the
-finding counts once, and so does a side without it, on every scan on which it was not made, those with something else to
-find too. One kind of scan has a hip prosthesis and contrast medium: nothing to find. The thresholds of `ankylosis` and
-`accessory-joint` were settled with some of these scans in view.
+{count} of {declared} made scans of {pelves} pelves (M, F: HuBMAP; A, B, C, D: JHU, planned with a shape model built
+without them; see [`accuracy.md`](accuracy.md)), 1.25 to 2 mm slices, noise of 18 to 60 HU, from slight to plain
+cases. A side with the finding counts once, and so does a side without it, on every scan on which it was not made,
+those with something else to find too. One kind of scan has a hip prosthesis and contrast medium: nothing to find. The
+thresholds of `ankylosis` and `accessory-joint` were settled with some of these scans in view.
 
 How they are made: a ball of bone of 8 to 14 mm radius across the joint; gas likewise; facets of 9 to 14 mm radius on
 both bones of the recess, or a spur of the ilium, 1.5 mm apart; a joint 4.4 to 6 mm wide; L5 processes {low:g} mm lower
@@ -99,7 +99,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _joint_parts(rows: Sequence[Result]) -> Iterator[str]:
     if not rows:
         return
-    yield JOINT_TEXT.format(area="16.1", covered=COVERED_MM)
+    yield JOINT_TEXT.format(count=len(rows), declared=len(ROWS), area="16.1", covered=COVERED_MM)
     head = ("slices", "gap", "noise", "pose", "mid, mean", "mid, 95th", "covered", "gap, bias", "gap, MAE", "area",
             "Dice", "thirds", "limbs", "width", "angle")  # fmt: skip
     yield table(head, ([*_what(row["row"]), *_joint_cells(list(row["joint"].values()))] for row in rows))

@@ -38,6 +38,7 @@ from planner.source import ArraySource, read_box
 
 from benchmarks.profiles_job import fit_by_kernel, fit_by_scipy
 from benchmarks.scene import SPACING_MM, Scene, scene
+from benchmarks.search_job import SOLVERS, best_paths
 
 __all__ = ["JOBS", "OURS", "Job"]
 
@@ -426,6 +427,7 @@ JOBS = (
     Job("resample to 0.8 mm", ("SimpleITK",), field_resampled, worst, 0.1),
     Job("fit gaps to profiles", ("scipy",), gaps_fitted, median_apart, 0.02),
     Job("tell tunnels from grooves", ("scipy",), tunnels_told, share_apart, 1e-3),
+    Job("find the best path", SOLVERS, best_paths, worst, 0.01),
     Job("draw a relief of the bones", ("scipy",), relief_drawn, median_apart, 0.01),
     Job("simulate a radiograph", ("scipy",), radiograph_taken, median_apart, 0.02),
 )

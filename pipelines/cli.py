@@ -25,7 +25,7 @@ from planner.errors import SacroplanError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipelines.case import CaseSettings
+    from planner.case import CaseSettings
 
 __all__ = ["app", "main"]
 
@@ -85,7 +85,7 @@ def _say(text: str) -> None:
 def _settings(
     config: Path | None, *, resample: bool, labels: Path | None, backend: Backend, catalogue: Path | None = None
 ) -> CaseSettings:
-    from pipelines.case import CaseSettings
+    from planner.case import CaseSettings
     from planner.config import load_config
 
     return CaseSettings(
@@ -94,13 +94,13 @@ def _settings(
 
 
 def _run(source: Path, out: Path, settings: CaseSettings, *, as_json: bool = False) -> None:
-    from pipelines.case import run_case
     from pipelines.results import write_case
-    from pipelines.stages import StageLog
     from pipelines.summary import summarise
+    from planner.case import plan_case
+    from planner.stages import StageLog
 
     log = StageLog(lambda name: _say(f"  {name} …"))
-    case = run_case(source, settings, log)
+    case = plan_case(source, settings, log)
     _say("  write results …")
     pictures = write_case(case, out)
     typer.echo(case.document.to_json() if as_json else summarise(case, out, pictures))
@@ -153,8 +153,8 @@ def demo(
     ),
 ) -> None:
     """Write a phantom CT series as DICOM, plan both sides and say where the pictures are."""
-    from pipelines.case import CaseSettings
     from pipelines.results import complete_or_absent
+    from planner.case import CaseSettings
     from sample_data import PhantomSpec, make_phantom, write_dicom_series
 
     _say(f"sacroplan {__version__}. {NOTICE}")

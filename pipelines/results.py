@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from pipelines.case import Case
 from pipelines.side_by_side import run_side_by_side
-from pipelines.stages import peak_rss_mb
 from planner import NOTICE, __version__
 from planner.backends.gpu import find_card
+from planner.case import Case
 from planner.config import PlanConfig
 from planner.errors import ConfigError
-from planner.exports import ExportCase, write_exports
+from planner.exports import ExportCase, export_jobs, write_study_objects
 from planner.figures import FigureCase, figure_jobs
 from planner.images import write_placed_labels
 from planner.joint import write_joint_ply
 from planner.report import ReportCase, write_reports
+from planner.stages import peak_rss_mb
 
 __all__ = ["DEPENDENCIES", "complete_or_absent", "write_case"]
 
@@ -41,6 +41,9 @@ DEPENDENCIES = (
 
 MANIFEST = "manifest.json"
 
+REVIEW = "review.jsonl"
+"""Who decided what: appended to by the viewer."""
+
 
 def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
     """Write a case's result folder.
@@ -48,7 +51,7 @@ def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
     Parameters
     ----------
     case : Case
-        What `pipelines.case.run_case` gave.
+        What `planner.case.plan_case` gave.
     folder : Path
         Made, or replaced if it holds an earlier result.
     figures : bool
@@ -70,18 +73,38 @@ def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
         write_placed_labels(partial / "keepout.nii.gz", case.place.to_input(case.anatomy.keepouts.mask))
         for side, joint in case.anatomy.joints.items():
             write_joint_ply(partial / f"joint_{side}.ply", joint)
-        pictures = _draw(case, partial) if figures else []
-        if pictures:
-            write_reports(_told(case), partial, case.settings.config.report, pictures)
-        attachments = [*pictures, *partial.glob("report.pdf")]
-        lacks = write_exports(_exported(case), partial, case.settings.config.exports, attachments)
+        pictures, lacks = _write_for_others(case, partial, figures=figures)
         (partial / MANIFEST).write_text(json.dumps(_manifest(case, lacks), indent=1) + "\n", encoding="utf-8")
     return [folder / picture.relative_to(partial) for picture in pictures]
 
 
-def _draw(case: Case, folder: Path) -> list[Path]:
+def _write_for_others(case: Case, folder: Path, *, figures: bool) -> tuple[list[Path], str]:
+    """Write pictures, reports and exports on all cores; returns the pictures, and why there is no ``dicom/``.
+
+    What needs nothing else comes first, then what shows or holds it.
+    """
+    config, exported = case.settings.config, _exported(case)
+    drawing = figure_jobs(_figure_case(case), folder / "figures") if figures else []
+    first: list[Callable[[], Path | None]] = [*drawing, *export_jobs(exported, folder, config.exports)]
+    pictures = [path for path in run_side_by_side(first) if path is not None]
+    pdf, html = (config.report.model_copy(update={other: False}) for other in ("html", "pdf"))
+
+    def paper() -> str:
+        written = write_reports(_told(case), folder, pdf, pictures) if pictures else []
+        return write_study_objects(exported, folder, config.exports, [*pictures, *written])
+
+    def page() -> str:
+        if pictures:
+            write_reports(_told(case), folder, html, pictures)
+        return ""
+
+    lacks, _ = run_side_by_side([paper, page])
+    return pictures, lacks
+
+
+def _figure_case(case: Case) -> FigureCase:
     anatomy = case.anatomy
-    figure_case = FigureCase(
+    return FigureCase(
         volume=anatomy.volume,
         bones=anatomy.bones,
         joints=anatomy.joints,
@@ -91,7 +114,6 @@ def _draw(case: Case, folder: Path) -> list[Path]:
         fluoroscopy=case.settings.config.fluoroscopy,
         endplate=anatomy.bearings.endplate,
     )
-    return run_side_by_side(figure_jobs(figure_case, folder / "figures"))
 
 
 def _told(case: Case) -> ReportCase:
@@ -168,9 +190,14 @@ def complete_or_absent(
     Raises
     ------
     planner.errors.ConfigError
-        If `folder` is there and is neither empty nor `is_ours`, or its parent cannot be written to.
+        If `folder` is there and holds a review, or is neither empty nor `is_ours`, or its parent cannot be written to.
     """
     folder = folder.absolute()
+    if (folder / REVIEW).exists():
+        raise ConfigError(
+            f"{folder} holds the record of a review ({REVIEW}), which is never overwritten.",
+            "Name another folder with --out.",
+        )
     if folder.exists() and not (folder.is_dir() and (is_ours(folder) or not any(folder.iterdir()))):
         raise ConfigError(
             f"{folder} is already there and is not a result of sacroplan.", "Name another folder with --out."

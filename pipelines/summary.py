@@ -10,8 +10,8 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.case import Case
 from planner import NOTICE
+from planner.case import Case
 from planner.dicom.series import SeriesReport
 from planner.implants import Catalogue
 from planner.plan import CandidateDocument, SideDocument

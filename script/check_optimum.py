@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.case import CaseSettings, run_case
 from planner import NOTICE
+from planner.case import CaseSettings, plan_case
 from planner.implants import load_catalogue
 from planner.joint.model import Joint, Third
 from planner.keepout.model import Keepouts
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     below = count = 0
     print(f"{NOTICE}\nscan  side  search  brute force  ratio  search s  brute force s")
     for scan in parser.parse_args(arguments).scans:
-        anatomy = run_case(scan, CaseSettings(sides=())).anatomy
+        anatomy = plan_case(scan, CaseSettings(sides=())).anatomy
         for side, joint in anatomy.joints.items():
             if not joint.thirds.known or not (joint.third == Third.MIDDLE).any():
                 continue

@@ -43,8 +43,8 @@ from made_cases import make_case
 from perturb import perturbed_outlines
 from sources import load_base, subject_of
 
-from pipelines.case import Case, CaseSettings, run_case
 from pipelines.results import write_case
+from planner.case import Case, CaseSettings, plan_case
 from planner.errors import SacroplanError
 from planner.labels import Label
 from planner.segmentation.confidence import gather_evidence
@@ -137,7 +137,7 @@ def evaluate(setup: Setup, case: MadeCase) -> dict[str, Any]:
     if made.get("condition") != facts["condition"] or not (folder / "ct.nii.gz").is_file():
         make_case(case, folder, setup.data, setup.bases)
     start = time.perf_counter()
-    outcome = plan_case(folder, setup.model_for(case))
+    outcome = plan_folder(folder, setup.model_for(case))
     result = {"name": case.name, "facts": facts, "code": setup.code, "seconds": round(time.perf_counter() - start, 1)}
     result |= outcome
     if not outcome["refused"]:
@@ -159,10 +159,10 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def plan_case(folder: Path, model: Path | None) -> dict[str, Any]:
+def plan_folder(folder: Path, model: Path | None) -> dict[str, Any]:
     """Plan one scan into its folder, and say what the planner says of it."""
     try:
-        case = run_case(folder / "ct.nii.gz", CaseSettings(shape_model=model))
+        case = plan_case(folder / "ct.nii.gz", CaseSettings(shape_model=model))
     except SacroplanError as error:
         return {"refused": True, "message": str(error).splitlines()[0]}
     write_case(case, folder / "plan", figures=False)

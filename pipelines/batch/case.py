@@ -16,8 +16,8 @@ from pathlib import Path, PurePath
 from pipelines.batch.model import Outcome, Status, Study, Task
 from pipelines.batch.record import RECORD, measures_of, record_of, write_record
 from pipelines.batch.thumbnail import write_thumbnail
-from pipelines.case import CaseSettings
 from pipelines.results import complete_or_absent
+from planner.case import CaseSettings
 from planner.dicom.series import SeriesReport
 from planner.errors import BackendError, InputRefusedError, SacroplanError
 
@@ -33,10 +33,10 @@ PACKAGES = ("planner", "pipelines", "sample_data")
 
 def plan_and_write(source: Path, settings: CaseSettings, folder: Path) -> None:
     """Plan a case and write its folder: the planner of every batch but a test's."""
-    from pipelines.case import run_case
     from pipelines.results import write_case
+    from planner.case import plan_case
 
-    write_case(run_case(source, settings), folder)
+    write_case(plan_case(source, settings), folder)
 
 
 def plan_study(task: Task, planner: Planner = plan_and_write) -> Outcome:

@@ -55,7 +55,7 @@ def batch(
 ) -> None:
     """Plan every study of an export; goes on where an earlier run was stopped."""
     from pipelines.batch.run import BatchOptions
-    from pipelines.case import CaseSettings
+    from planner.case import CaseSettings
     from planner.config import load_config
     from planner.labels import Side
 

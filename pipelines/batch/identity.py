@@ -6,8 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from pipelines.case import CaseSettings
 from planner import __version__
+from planner.case import CaseSettings
 
 __all__ = ["case_key", "settings_digest"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from pipelines.case import CaseSettings
+from planner.case import CaseSettings
 
 __all__ = ["Outcome", "Status", "Study", "Task"]
 

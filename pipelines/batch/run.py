@@ -17,7 +17,7 @@ from pipelines.batch.log import EventLog
 from pipelines.batch.model import Outcome, Status, Study, Task
 from pipelines.batch.record import read_record
 from pipelines.batch.summary import write_summary
-from pipelines.case import CaseSettings
+from planner.case import CaseSettings
 from planner.errors import ConfigError
 from planner.implants import load_catalogue
 

@@ -135,9 +135,9 @@ def serve(
     """Take images, plan each study when it is whole, and send the results back."""
     from pipelines.batch.engine import local_cluster
     from pipelines.batch.run import BatchOptions
-    from pipelines.case import CaseSettings
     from pipelines.pacs.model import Peer
     from pipelines.pacs.serve import ServeOptions, Service, listening
+    from planner.case import CaseSettings
     from planner.config import load_config
 
     secure = _tls(tls, ca, cert, key)

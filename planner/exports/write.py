@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from planner.dicom import DicomOrigin, read_study
@@ -18,7 +18,7 @@ from planner.plan import PlanDocument
 from planner.segmentation.shapes import boxes_of
 from planner.volume import LabelMap, PlacedLabels
 
-__all__ = ["ExportCase", "write_exports"]
+__all__ = ["ExportCase", "export_jobs", "write_exports", "write_study_objects"]
 
 NO_DICOM = "the input is not DICOM"
 NOT_ASKED = "exports.dicom is off"
@@ -66,13 +66,20 @@ def write_exports(case: ExportCase, folder: Path, config: ExportConfig, attachme
     str
         Why there is no ``dicom/``; empty where there is.
     """
-    with ThreadPoolExecutor(1) as pool:  # compression holds no lock
-        slicer = pool.submit(_write_slicer, case, folder) if config.slicer else None
-        meshes = list(_write_meshes(case, folder / "meshes", config)) if config.meshes else []
-        reason = _write_dicom(case, folder / "dicom", config, [*attachments, *meshes])
-        if slicer is not None:
-            slicer.result()
-    return reason
+    for write in export_jobs(case, folder, config):
+        write()
+    return write_study_objects(case, folder, config, attachments)
+
+
+def export_jobs(case: ExportCase, folder: Path, config: ExportConfig) -> list[Callable[[], None]]:
+    """Give what writes ``markups/``, ``*.seg.nrrd`` and ``meshes/``, in any order and process; see `write_exports`."""
+    jobs: list[Callable[[], None]] = [partial(_write_slicer, case, folder)] if config.slicer else []
+    return [*jobs, partial(_write_meshes, case, folder / "meshes", config)] if config.meshes else jobs
+
+
+def write_study_objects(case: ExportCase, folder: Path, config: ExportConfig, attachments: Sequence[Path] = ()) -> str:
+    """Write ``dicom/``, with the surfaces that lie in ``meshes/``; returns why there is none, see `write_exports`."""
+    return _write_dicom(case, folder / "dicom", config, [*attachments, *sorted((folder / "meshes").glob("*.stl"))])
 
 
 def _write_slicer(case: ExportCase, folder: Path) -> None:
@@ -81,13 +88,11 @@ def _write_slicer(case: ExportCase, folder: Path) -> None:
     write_seg_nrrd(folder / "keepout.seg.nrrd", case.keepouts, KEEPOUT_STRUCTURES)
 
 
-def _write_meshes(case: ExportCase, folder: Path, config: ExportConfig) -> Iterator[Path]:
+def _write_meshes(case: ExportCase, folder: Path, config: ExportConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, surface in _surfaces(case, config.mesh_mm):
         for kind in config.meshes:
-            path = folder / f"{name}.{kind}"
-            MESH_WRITERS[kind](path, surface)
-            yield path
+            MESH_WRITERS[kind](folder / f"{name}.{kind}", surface)
 
 
 def _surfaces(case: ExportCase, cell_mm: float) -> Iterator[tuple[str, Surface]]:

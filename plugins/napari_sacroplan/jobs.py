@@ -81,11 +81,11 @@ def plan_scan(source: Path, out: Path) -> Callable[[Callable[[str], None]], Path
     """Job that plans a scan into a result folder, by the same stages as the command line."""
 
     def work(say: Callable[[str], None]) -> Path:
-        from pipelines.case import CaseSettings, run_case
         from pipelines.results import write_case
-        from pipelines.stages import StageLog
+        from planner.case import CaseSettings, plan_case
+        from planner.stages import StageLog
 
-        case = run_case(source, CaseSettings(), StageLog(say))
+        case = plan_case(source, CaseSettings(), StageLog(say))
         say("write results")
         write_case(case, out)
         return out

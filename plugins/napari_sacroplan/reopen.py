@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from pipelines.place import Place
 from planner.config import PlanConfig
 from planner.errors import ImplantError, InputRefusedError, LabelsError, SacroplanError, UnreadableFileError
 from planner.grid import Orientation
@@ -29,6 +28,7 @@ from planner.joint.model import Thirds
 from planner.keepout import Keepouts
 from planner.keepout.model import Foramen
 from planner.labels import Label, Side
+from planner.place import Place
 from planner.plan import JointDocument, PelvicFrameDocument, PlanDocument, SideDocument
 from planner.reading import read_scan
 from planner.segmentation import Bones

@@ -7,8 +7,8 @@ import json
 import numpy as np
 
 from pipelines import place
-from pipelines.case import CaseSettings, run_case
 from pipelines.results import write_case
+from planner.case import CaseSettings, plan_case
 from planner.grid import Grid
 from planner.images import read_labels, write_volume
 from planner.labels import Label
@@ -30,7 +30,7 @@ def test_a_fine_scan_is_planned_on_means_and_verified(phantom, tmp_path, monkeyp
     write_volume(tmp_path / "ct.nii.gz", fine)
     monkeypatch.setattr(place, "MOST_VOXELS", 5_000_000)
     monkeypatch.setattr(place, "EVEN_MM", 2.0)
-    case = run_case(tmp_path / "ct.nii.gz", CaseSettings())
+    case = plan_case(tmp_path / "ct.nii.gz", CaseSettings())
     write_case(case, tmp_path / "plan", figures=False)
     assert case.anatomy.volume.grid.spacing_zyx_mm.tolist() == [2.0, 2.0, 2.0]
     assert "averaged-voxels" in {finding.code for finding in case.document.findings}

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from pipelines.case import CaseSettings, run_case
 from pipelines.results import write_case
 from planner.backends import Backend
 from planner.backends.totalsegmentator import TotalSegmentator
+from planner.case import CaseSettings, plan_case
 from planner.errors import ConfigError, LabelsError
 from planner.grid import Grid
 from planner.images import write_labels, write_volume
@@ -47,7 +47,7 @@ def ct(scan, tmp_path_factory):
 def by_own_values(scan, ct):
     path = ct.parent / "own.nii.gz"
     write_labels(path, scan.labels)
-    return run_case(ct, CaseSettings(labels=path, **MEASURE))
+    return plan_case(ct, CaseSettings(labels=path, **MEASURE))
 
 
 def in_their_values(labels):
@@ -65,7 +65,7 @@ def assert_same_anatomy(case, other):
 
 def test_a_seg_gives_the_case_of_the_same_labels(scan, ct, by_own_values, tmp_path):
     seg = write_seg(tmp_path / "seg.dcm", scan.labels, kind="LABELMAP")
-    case = run_case(ct, CaseSettings(labels=seg, **MEASURE))
+    case = plan_case(ct, CaseSettings(labels=seg, **MEASURE))
     assert_same_anatomy(case, by_own_values)
     made_by = case.document.segmentation
     assert (made_by.backend, made_by.version, made_by.given_as) == ("given-labels", None, "dicom-seg")
@@ -79,7 +79,7 @@ def test_totalsegmentator_sees_the_pelvis_alone_and_goes_the_same_way(scan, ct, 
     truth = SimpleITK.ReadImage(str(tmp_path / "truth.nii.gz"))
     api.answer = lambda box: SimpleITK.GetArrayFromImage(SimpleITK.Resample(truth, box, SimpleITK.Transform(), 1))
     try:
-        case = run_case(ct, CaseSettings(backend=Backend.TOTALSEGMENTATOR, **MEASURE))
+        case = plan_case(ct, CaseSettings(backend=Backend.TOTALSEGMENTATOR, **MEASURE))
         (call,) = api.calls
     finally:
         for name in ("totalsegmentator.python_api", "totalsegmentator"):
@@ -97,14 +97,14 @@ def test_without_the_package_nothing_is_read(tmp_path):
     if TotalSegmentator.is_installed():
         pytest.skip("TotalSegmentator is installed here")
     with pytest.raises(ConfigError, match="not installed") as told:
-        run_case(tmp_path / "absent.nii.gz", CaseSettings(backend=Backend.TOTALSEGMENTATOR))
+        plan_case(tmp_path / "absent.nii.gz", CaseSettings(backend=Backend.TOTALSEGMENTATOR))
     assert told.value.exit_code == 2
 
 
 def test_labels_and_a_backend_are_one_too_many(tmp_path):
     settings = CaseSettings(backend=Backend.TOTALSEGMENTATOR, labels=tmp_path / "labels.nii.gz")
     with pytest.raises(ConfigError, match="both given"):
-        run_case(tmp_path / "absent.nii.gz", settings)
+        plan_case(tmp_path / "absent.nii.gz", settings)
 
 
 def test_labels_on_a_wider_grid_are_refused_with_what_to_do(scan, ct, tmp_path):
@@ -113,5 +113,5 @@ def test_labels_on_a_wider_grid_are_refused_with_what_to_do(scan, ct, tmp_path):
     values = np.pad(scan.labels.values, 2)
     write_labels(tmp_path / "wide.nii.gz", LabelMap(values, wide))
     with pytest.raises(LabelsError, match="do not lie on the scan's grid") as told:
-        run_case(ct, CaseSettings(labels=tmp_path / "wide.nii.gz", **MEASURE))
+        plan_case(ct, CaseSettings(labels=tmp_path / "wide.nii.gz", **MEASURE))
     assert "Resample them onto the scan" in told.value.remedy

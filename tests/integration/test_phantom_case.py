@@ -9,15 +9,15 @@ import pytest
 import zarr
 from scipy.spatial import cKDTree
 
-from pipelines.case import CaseSettings, run_case
 from pipelines.results import write_case
-from pipelines.stages import StageLog
 from planner import NOTICE
+from planner.case import CaseSettings, plan_case
 from planner.config import load_config
 from planner.given_labels import read_given_labels
 from planner.images import read_labels, write_labels, write_volume
 from planner.labels import Label, Side
 from planner.reading import read_scan
+from planner.stages import StageLog
 from planner.verify import verify_folder
 from planner.volume import Volume
 from sample_data import PhantomSpec, make_phantom, write_dicom_series
@@ -33,7 +33,7 @@ def result(phantom, tmp_path_factory):
     """Result folder of the phantom, read from DICOM."""
     folder = tmp_path_factory.mktemp("case")
     write_dicom_series(phantom.volume, folder / "dicom")
-    write_case(run_case(folder / "dicom", CaseSettings()), folder / "plan")
+    write_case(plan_case(folder / "dicom", CaseSettings()), folder / "plan")
     return folder / "plan"
 
 
@@ -142,7 +142,7 @@ def test_same_bytes_from_another_format_and_axis_order(result, phantom, tmp_path
     turned[:3, 2] *= -1
     flipped = Volume(phantom.volume.hu[:, :, ::-1].copy(), type(phantom.volume.grid)(phantom.volume.hu.shape, turned))
     write_volume(tmp_path / "flipped.nii.gz", flipped)
-    write_case(run_case(tmp_path / "flipped.nii.gz", CaseSettings()), tmp_path / "plan", figures=False)
+    write_case(plan_case(tmp_path / "flipped.nii.gz", CaseSettings()), tmp_path / "plan", figures=False)
     assert not (tmp_path / "plan" / "dicom").exists()
     manifest = json.loads((tmp_path / "plan" / "manifest.json").read_text())
     assert manifest["dicom"] == {"written": False, "reason": "the input is not DICOM"}
@@ -164,7 +164,7 @@ def test_same_bytes_from_chunks_on_disk(result, phantom, tmp_path):
     shift = {"type": "translation", "translation": phantom.volume.grid.origin_lps_mm[::-1].tolist()}
     level = {"path": "0", "coordinateTransformations": [scale, shift]}
     group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [level]}]}
-    write_case(run_case(tmp_path / "ct.ome.zarr", CaseSettings()), tmp_path / "plan", figures=False)
+    write_case(plan_case(tmp_path / "ct.ome.zarr", CaseSettings()), tmp_path / "plan", figures=False)
     for name in ("plan.json", "labels.nii.gz", "keepout.nii.gz"):
         assert (tmp_path / "plan" / name).read_bytes() == (result / name).read_bytes(), name
 
@@ -179,7 +179,7 @@ def test_our_own_dicom_segmentation_gives_the_same_labels(result):
 def test_given_labels_are_kept(phantom, tmp_path):
     write_labels(tmp_path / "given.nii.gz", phantom.labels)
     write_volume(tmp_path / "ct.nii.gz", phantom.volume)
-    case = run_case(tmp_path / "ct.nii.gz", CaseSettings(labels=tmp_path / "given.nii.gz"))
+    case = plan_case(tmp_path / "ct.nii.gz", CaseSettings(labels=tmp_path / "given.nii.gz"))
     given = case.place.from_input(phantom.labels).values
     for label in (Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP):
         assert dice(case.anatomy.bones.labels.values == label, given == label) > 0.99
@@ -189,7 +189,7 @@ def test_given_labels_are_kept(phantom, tmp_path):
 def test_one_side_on_request(phantom, tmp_path):
     write_volume(tmp_path / "ct.nii.gz", phantom.volume)
     told = []
-    case = run_case(tmp_path / "ct.nii.gz", CaseSettings(sides=(Side.RIGHT,)), StageLog(told.append))
+    case = plan_case(tmp_path / "ct.nii.gz", CaseSettings(sides=(Side.RIGHT,)), StageLog(told.append))
     assert case.plans[Side.LEFT].status == "not-planned"
     assert case.plans[Side.RIGHT].status == "planned"
     assert told[0] == "read"
@@ -199,7 +199,7 @@ def test_impossible_demands_give_no_path_and_the_reason(phantom, tmp_path):
     write_volume(tmp_path / "ct.nii.gz", phantom.volume)
     (tmp_path / "strict.toml").write_text("[trajectory.constraints]\nsegmentation_margin_mm = 40.0\n")
     settings = CaseSettings(sides=(Side.LEFT,), config=load_config(tmp_path / "strict.toml"))
-    plan = run_case(tmp_path / "ct.nii.gz", settings).plans[Side.LEFT]
+    plan = plan_case(tmp_path / "ct.nii.gz", settings).plans[Side.LEFT]
     assert plan.status == "no-safe-path"
     assert "neural" in plan.reason
     assert plan.candidates == ()
@@ -208,7 +208,7 @@ def test_impossible_demands_give_no_path_and_the_reason(phantom, tmp_path):
 def test_a_scan_that_ends_inside_the_joint_says_so(tmp_path):
     phantom = make_phantom(PhantomSpec(spacing_zyx_mm=(2.0, 2.0, 2.0), z_range_mm=(15.0, 105.0)))
     write_volume(tmp_path / "ct.nii.gz", phantom.volume)
-    case = run_case(tmp_path / "ct.nii.gz", CaseSettings())
+    case = plan_case(tmp_path / "ct.nii.gz", CaseSettings())
     assert {plan.status for plan in case.plans.values()} == {"not-planned"}
     assert case.document.input.complete is False
     assert "joint-truncated" in {finding.code for finding in case.document.findings}
@@ -217,7 +217,7 @@ def test_a_scan_that_ends_inside_the_joint_says_so(tmp_path):
 def test_slices_too_thick_to_plan_are_measured_only(tmp_path):
     phantom = make_phantom(PhantomSpec(spacing_zyx_mm=(4.0, 1.5, 1.5)))
     write_volume(tmp_path / "ct.nii.gz", phantom.volume)
-    case = run_case(tmp_path / "ct.nii.gz", CaseSettings())
+    case = plan_case(tmp_path / "ct.nii.gz", CaseSettings())
     assert {plan.status for plan in case.plans.values()} == {"not-planned"}
     assert "spacing" in case.plans[Side.LEFT].reason
     assert set(case.anatomy.joints) == set(Side)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipelines.case import CaseSettings, run_case
+from planner.case import CaseSettings, plan_case
 from planner.errors import NoPelvisError
 from planner.images import read_labels
 from planner.labels import Label, Side
@@ -16,11 +16,11 @@ pytestmark = pytest.mark.shared
 @pytest.mark.parametrize("name", ["thorax_crop", "abdomen_crop"])
 def test_no_pelvis_is_refused(shared, name):
     with pytest.raises(NoPelvisError, match="no pelvis found"):
-        run_case(shared / "no_pelvis" / f"{name}.nii.gz", CaseSettings())
+        plan_case(shared / "no_pelvis" / f"{name}.nii.gz", CaseSettings())
 
 
 def test_a_scan_that_ends_inside_the_joint_is_not_planned(shared):
-    case = run_case(shared / "pancreas_ct_cb_001" / "dicom", CaseSettings())
+    case = plan_case(shared / "pancreas_ct_cb_001" / "dicom", CaseSettings())
     assert {plan.status for plan in case.plans.values()} == {"not-planned"}
     assert all(joint.truncated for joint in case.anatomy.joints.values())
     assert {"joint-truncated", "slice-spacing"} <= {finding.code for finding in case.document.findings}
@@ -28,7 +28,7 @@ def test_a_scan_that_ends_inside_the_joint_is_not_planned(shared):
 
 def test_thick_slices_with_metal_keep_sides_and_bones_apart(shared):
     folder = shared / "totalseg_example"
-    case = run_case(folder / "ct.nii.gz", CaseSettings(sides=()))
+    case = plan_case(folder / "ct.nii.gz", CaseSettings(sides=()))
     truth = case.place.from_input(read_labels(folder / "labels_1sac_2hipL_3hipR_4L5.nii.gz")).values
     ours = case.anatomy.bones.labels.values
     for label in (Label.SACRUM, Label.LEFT_HIP, Label.RIGHT_HIP):
@@ -38,7 +38,7 @@ def test_thick_slices_with_metal_keep_sides_and_bones_apart(shared):
 
 
 def test_a_joint_that_is_in_the_scan_is_planned(shared):
-    case = run_case(shared / "cc0_lumbosacral" / "ct.nii.gz", CaseSettings())
+    case = plan_case(shared / "cc0_lumbosacral" / "ct.nii.gz", CaseSettings())
     for side in Side:
         best = case.plans[side].candidates[0]
         assert best.third == "middle"

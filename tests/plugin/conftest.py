@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from pipelines.case import CaseSettings, run_case
 from pipelines.results import write_case
+from planner.case import CaseSettings, plan_case
 from planner.images import write_volume
 
 NEEDED = ("napari", "qtpy", "pytestqt")
@@ -22,7 +22,7 @@ def planned(tmp_path_factory, phantom):
     """Result folder of the 2 mm phantom, its scan beside it; not to be written to."""
     folder = tmp_path_factory.mktemp("planned")
     write_volume(folder / "ct.nii.gz", phantom.volume)
-    write_case(run_case(folder / "ct.nii.gz", CaseSettings()), folder / "plan", figures=False)
+    write_case(plan_case(folder / "ct.nii.gz", CaseSettings()), folder / "plan", figures=False)
     return folder / "plan"
 
 

@@ -273,6 +273,6 @@ def test_a_seg_without_hips_is_no_joint(tmp_path):
 
 
 def test_highdicom_waits_until_a_seg_is_read():
-    code = "import sys, planner.given_labels, pipelines.case; print('highdicom' in sys.modules)"
+    code = "import sys, planner.given_labels, planner.case; print('highdicom' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "False"

@@ -137,7 +137,7 @@ def test_it_is_never_imported_unasked():
     code = f"""
 import sys
 sys.path.insert(0, {str(FAKE)!r})
-import pipelines.case
+import planner.case
 from planner.backends.totalsegmentator import TotalSegmentator
 TotalSegmentator.find()
 print([name for name in sys.modules if name.startswith("totalsegmentator")])

@@ -12,8 +12,8 @@ import pytest
 from pipelines.batch.engine import InProcess
 from pipelines.batch.model import Status
 from pipelines.batch.run import BatchOptions, run_batch
-from pipelines.case import CaseSettings
 from planner import NOTICE
+from planner.case import CaseSettings
 from planner.errors import ConfigError, ImplantError, UnreadableFileError
 
 from support.made_export import fake_planner, write_export, write_study

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.results import MANIFEST, complete_or_absent
+from pipelines.results import MANIFEST, REVIEW, complete_or_absent
 from planner.errors import ConfigError
 
 
@@ -85,3 +85,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"), complete_or_absent(tmp_path / "file" / "out"):
         pass
+
+
+def test_the_record_of_a_review_is_never_overwritten(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    write(out, "earlier")
+    (out / REVIEW).write_text("approved")
+    with pytest.raises(ConfigError, match="holds the record of a review"), complete_or_absent(out):
+        pytest.fail("nothing is to be worked out")
+    assert names(out) == [MANIFEST, REVIEW]

@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 
-from pipelines import place
 from pipelines.results import write_case
+from planner import place
 from planner.case import CaseSettings, plan_case
 from planner.grid import Grid
 from planner.images import read_labels, write_volume

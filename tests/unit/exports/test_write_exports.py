@@ -40,7 +40,7 @@ def test_all_is_written_unless_turned_off(case, tmp_path):
         ({"meshes": ()}, {"meshes"}),
         ({"dicom": False}, {"dicom"}),
     ],
-    ids=str,
+    ids=["slicer", "meshes", "dicom"],
 )
 def test_each_may_be_turned_off(case, tmp_path, off, gone):
     reason = write_exports(case, tmp_path, ExportConfig(**off))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import cc3d
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -14,7 +13,7 @@ from planner.segmentation.confidence import GOOD_MM, foretell, gather_evidence, 
 from planner.segmentation.config import SegmentationConfig
 from planner.segmentation.model import BONE_NAMES, Bones, PelvicFrame, ShapeFit
 from planner.segmentation.shape_model import ShapeModel, vertex_normals
-from planner.segmentation.shapes import boxes_of, centres_of
+from planner.segmentation.shapes import boxes_of, centres_of, touching_parts
 from planner.volume import LabelMap, Volume
 
 __all__ = ["judge_bones"]
@@ -152,7 +151,7 @@ def metal(volume: Volume, config: SegmentationConfig) -> list[Finding]:
     if not dense.any():
         return []
     voxel_mm3 = float(np.prod(volume.grid.spacing_zyx_mm))
-    sizes = np.bincount(cc3d.connected_components(dense, connectivity=26).ravel())[1:] * voxel_mm3
+    sizes = np.bincount(touching_parts(dense)[0].ravel())[1:] * voxel_mm3
     if sizes.max() < config.metal_mm3:
         return []
     text = f"Metal: {sizes.max():.0f} mm3 above {config.metal_hu:.0f} HU; labels near it are unreliable."

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cc3d
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from planner.distance import distance_within
 from planner.grid import Grid
@@ -21,7 +24,11 @@ __all__ = [
     "fill_holes_by_slice",
     "padded",
     "part_sizes",
+    "touching_parts",
 ]
+
+SMALL_VOXELS = 4096
+"""cc3d (4.1) fails on some arrays a voxel or three wide; below this scipy is as fast."""
 
 Mask = NDArray[np.bool_]
 Labels = NDArray[np.uint8]
@@ -74,6 +81,15 @@ def fill_holes(mask: Mask) -> Mask:
     is_open[0] = False
     filled: Mask = ~is_open[parts]
     return filled
+
+
+def touching_parts(mask: Mask) -> tuple[NDArray[Any], int]:
+    """Count and number the parts of a mask whose voxels touch by faces, edges or corners; 0 is the background."""
+    if mask.size < SMALL_VOXELS:
+        parts, count = ndimage.label(mask, np.ones((3, 3, 3)))
+        return parts, int(count)
+    parts, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
+    return parts, int(count)
 
 
 @njit(cache=True)

@@ -19,7 +19,7 @@ from planner.segmentation.model import BONE_NAMES, PelvicFrame
 from planner.segmentation.neighbours import femoral_heads, lumbar_box, lumbar_seed
 from planner.segmentation.profiles import read_profiles
 from planner.segmentation.rasterise import fill_surface
-from planner.segmentation.shapes import away_from, box_of, boxes_of, fill_holes, padded, part_sizes
+from planner.segmentation.shapes import away_from, box_of, boxes_of, fill_holes, padded, part_sizes, touching_parts
 from planner.segmentation.tail import fill_marrow, pelvic_places, sacral_tail, tail_box
 from planner.volume import Box, Volume
 
@@ -222,7 +222,7 @@ def tidy(labels: Labels) -> Labels:
     result = np.zeros_like(labels)
     for value, box in boxes_of(labels).items():
         mask = labels[box] == value
-        parts, count = cc3d.connected_components(mask, connectivity=26, return_N=True)
+        parts, count = touching_parts(mask)
         sizes = part_sizes(parts, count)
         kept = fill_holes((sizes >= CRUMB_SHARE * sizes.max())[parts] & mask)
         result[box][kept & (mask | (labels[box] == 0))] = value

@@ -19,6 +19,7 @@ from planner.segmentation.shapes import (
     fill_holes,
     fill_holes_by_slice,
     padded,
+    touching_parts,
 )
 
 SHAPE = (9, 12, 14)
@@ -101,3 +102,21 @@ def test_closing_bridges_gaps_up_to_twice_the_radius(width: int, bridged: bool) 
     mask[:, :, 5:10] = True
     mask[:, :, 10 + width : 20] = True
     assert close_gaps(mask, 2.0, grid)[4, 4, 11] == bridged
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (1, 1, 5), (1, 3, 3), (4, 5, 6), (20, 20, 20)])
+def test_parts_that_touch_by_corners_are_one_in_arrays_of_any_shape(shape: tuple[int, int, int]) -> None:
+    mask = np.zeros(shape, bool)
+    mask[0, 0, 0] = mask[-1, -1, -1] = True  # two parts, a voxel or more between them
+    parts, count = touching_parts(mask)
+    assert count == 2
+    assert parts[0, 0, 0] != parts[-1, -1, -1]
+    assert np.array_equal(parts > 0, mask)
+
+
+def test_a_corner_joins_large_arrays_too() -> None:
+    mask = np.zeros((20, 20, 20), bool)
+    mask[3, 3, 3] = mask[4, 4, 4] = mask[10, 10, 10] = True
+    parts, count = touching_parts(mask)
+    assert count == 2
+    assert parts[3, 3, 3] == parts[4, 4, 4]

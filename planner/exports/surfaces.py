@@ -58,7 +58,11 @@ def bone_surface(labels: LabelMap, value: int, box: Box, cell_mm: float) -> Surf
     from skimage.measure import marching_cubes  # takes a third of a second to import
 
     steps = np.maximum(np.rint(cell_mm / labels.grid.spacing_zyx_mm), 1).astype(int)
-    smooth = ndimage.gaussian_filter(_shares(labels.values[box] == value, steps), SMOOTH_CELLS, mode="constant")
+    mask = labels.values[box] == value
+    smooth = ndimage.gaussian_filter(_shares(mask, steps), SMOOTH_CELLS, mode="constant")
+    if smooth.max() <= HALF:  # a few voxels of a bone at the scan's edge fill no cell by half
+        steps = np.ones(3, int)
+        smooth = _shares(mask, steps)
     corners, faces, _, _ = marching_cubes(smooth, HALF, allow_degenerate=False)  # type: ignore[no-untyped-call]
     first = np.array([side.start for side in box]) - EMPTY_CELLS * steps + (steps - 1) / 2
     points = labels.grid.to_lps(corners.astype(np.float64) * steps + first)

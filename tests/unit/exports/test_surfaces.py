@@ -116,3 +116,14 @@ def test_stl_is_binary_and_says_its_frame_within_its_header(tmp_path):
     assert b"SPACE=LPS" in content[:80]
     assert NOTICE.encode() in content[:80]
     assert len(content) == 84 + 50 * len(surface.faces)
+
+
+@pytest.mark.parametrize("voxels", [1, 2, 5])
+def test_a_few_voxels_have_a_surface_too(voxels):
+    values = np.zeros((12, 12, 12), np.uint8)
+    values[6, 6, 4 : 4 + voxels] = 1
+    grid = Grid.from_spacing(values.shape, 0.4)
+    mesh = as_trimesh(surface_of(LabelMap(values, grid)))
+    assert mesh.is_watertight
+    assert mesh.volume > 0
+    assert mesh.centroid == pytest.approx(grid.to_lps((6, 6, 4 + (voxels - 1) / 2)), abs=0.01)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner import NOTICE
+from planner.exports.surfaces import implant_surface
 from planner.grid import Grid
 from planner.images import image_format, read_labels
 from planner.joint import read_joint_ply
@@ -29,9 +30,6 @@ BONE_WINDOW_HU = (-300.0, 1100.0)
 
 GAP_LIMITS_MM = (0.0, 6.0)
 """Colour limits of the joint's gap: the articular zone ends at 5 mm."""
-
-CYLINDER_SIDES = 48
-"""Facets of a drawn implant: 0.02 mm from round at 12 mm diameter."""
 
 ZYX_FROM_XYZ = np.eye(4)[[2, 1, 0, 3]]
 
@@ -117,32 +115,12 @@ def _implant_layers(plan: dict[str, Any]) -> Iterator[LayerData]:
     for side, entry in plan["sides"].items():
         for candidate in entry["candidates"][:1]:
             grade = candidate["grade"]
-            points, faces = cylinder(
-                np.array(candidate["implant_entry_lps_mm"], float),
-                np.array(candidate["implant_tip_lps_mm"], float),
-                candidate["implant"]["diameter_mm"] / 2,
-            )
+            ends = candidate["implant_entry_lps_mm"], candidate["implant_tip_lps_mm"]
+            surface = implant_surface(*ends, candidate["implant"]["diameter_mm"])
+            points, faces = surface.vertices_lps, surface.faces
             facts = {
                 "name": f"{side} implant, {grade} ({GRADE_COLOURS[grade]}), {entry['status']}",
                 "vertex_colors": np.tile(GRADE_RGB[grade], (len(points), 1)),
                 "metadata": {"notice": NOTICE, "candidate": candidate},
             }
             yield (points[:, ::-1], faces), facts, "surface"
-
-
-def cylinder(
-    entry_lps: NDArray[np.float64], tip_lps: NDArray[np.float64], radius_mm: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Build a closed cylinder: vertices ``(2 n + 2, 3)`` in LPS mm and triangles, outward."""
-    axis = (tip_lps - entry_lps) / np.linalg.norm(tip_lps - entry_lps)
-    across = np.cross(axis, np.eye(3)[np.abs(axis).argmin()])
-    across /= np.linalg.norm(across)
-    turn = 2 * np.pi * np.arange(CYLINDER_SIDES)[:, None] / CYLINDER_SIDES
-    rim = radius_mm * (np.cos(turn) * across + np.sin(turn) * np.cross(axis, across))
-    here, n = np.arange(CYLINDER_SIDES), CYLINDER_SIDES
-    after = (here + 1) % n
-    wall = np.concatenate([np.stack([here, after, here + n], 1), np.stack([after, after + n, here + n], 1)])
-    near = np.stack([after, here, np.full(n, 2 * n)], 1)
-    far = np.stack([here + n, after + n, np.full(n, 2 * n + 1)], 1)
-    vertices = np.concatenate([entry_lps + rim, tip_lps + rim, [entry_lps], [tip_lps]])
-    return vertices, np.concatenate([wall, near, far])

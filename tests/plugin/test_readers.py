@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import napari_sacroplan
-from napari_sacroplan.readers import cylinder, get_reader, read_ct, read_result
+from napari_sacroplan.readers import get_reader, read_ct, read_result
+from planner.exports.surfaces import implant_surface
 from planner.grid import Grid
 from planner.images import write_labels, write_volume
 from planner.joint import write_joint_ply
@@ -97,7 +98,8 @@ def test_only_the_best_implant_of_a_side_is_drawn_with_its_grade_in_words(result
 
 def test_cylinder_is_closed_outward_and_of_its_volume():
     entry, tip = np.array([1.0, 2.0, 3.0]), np.array([5.0, -4.0, 9.0])
-    vertices, faces = cylinder(entry, tip, 4.0)
+    surface = implant_surface(entry, tip, 8.0)
+    vertices, faces = surface.vertices_lps.astype(float), surface.faces
     a, b, c = (vertices[faces[:, i]] - entry for i in range(3))
     volume = np.einsum("ij,ij->i", a, np.cross(b, c)).sum() / 6
     assert volume == pytest.approx(np.pi * 16 * np.linalg.norm(tip - entry), rel=0.005)

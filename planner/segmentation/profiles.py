@@ -134,7 +134,7 @@ def find_edges(
     half = int(np.ceil(search.reach_mm / search.step_mm))
     offsets = (np.arange(-half - 2, half + 3) * search.step_mm).astype(np.float64)
     profiles = read_profiles(volume, points_lps, normals_lps, offsets)
-    place, strength = _edges(profiles, half, search.least_hu, search.enough_hu, search.gas_hu)
+    place, strength = _edges(profiles, half, 0, search.least_hu, search.enough_hu, search.gas_hu)
     return place * search.step_mm, strength
 
 
@@ -150,40 +150,13 @@ def find_gap_edges(
     beyond = int(np.ceil(GAP_REACH_MM / search.step_mm))
     offsets = (np.arange(-half - 2, half + beyond + 3) * search.step_mm).astype(np.float64)
     profiles = read_profiles(volume, points_lps, normals_lps, offsets)
-    place, strength = _gap_edges(profiles, half, beyond, search.least_hu, search.enough_hu, search.gas_hu)
+    place, strength = _edges(profiles, half, beyond, 0.5 * search.least_hu, search.enough_hu, search.gas_hu)
     return place * search.step_mm, strength
 
 
 @njit(cache=True, nogil=True)
-def _gap_edges(profiles, half, beyond, least, enough, gas):  # type: ignore[no-untyped-def]
-    n = profiles.shape[0]
-    place, strength = np.zeros(n), np.zeros(n)
-    for v in range(n):
-        p = profiles[v]
-        best = 0.0
-        for s in range(2, 2 * half + 3):
-            if min(p[s - 2], p[s + 1], p[s + 2]) < gas:
-                continue
-            fall = _fall(p, s)
-            if fall < 0.5 * least:
-                continue
-            rise, low = 0.0, p[s + 1]
-            for b in range(s + 2, s + beyond):
-                low = min(low, p[b])
-                rise = max(rise, p[b + 1] - low)
-            t = s - 2 - half
-            value = (min(fall, enough) + min(fall, rise, enough)) * (1.0 - 0.6 * (t / (half + 1.0)) ** 2)
-            if value > best:
-                best = value
-                place[v] = s
-                strength[v] = min(fall, enough)
-        if best > 0.0:
-            place[v] = _steepest(p, int(place[v])) - 2 - half
-    return place, strength
-
-
-@njit(cache=True, nogil=True)
-def _edges(profiles, half, least, enough, gas):  # type: ignore[no-untyped-def]
+def _edges(profiles, half, beyond, least, enough, gas):  # type: ignore[no-untyped-def]
+    """Find the edge of most value; ``beyond`` samples after it the rise to a facing bone counts with it."""
     n = profiles.shape[0]
     place, strength = np.zeros(n), np.zeros(n)
     for v in range(n):
@@ -195,8 +168,12 @@ def _edges(profiles, half, least, enough, gas):  # type: ignore[no-untyped-def]
             fall = _fall(p, s)
             if fall < least:
                 continue
+            rise, low = 0.0, p[s + 1]
+            for b in range(s + 2, s + beyond):
+                low = min(low, p[b])
+                rise = max(rise, p[b + 1] - low)
             t = s - 2 - half
-            value = min(fall, enough) * (1.0 - 0.6 * (t / (half + 1.0)) ** 2)
+            value = (min(fall, enough) + min(fall, rise, enough)) * (1.0 - 0.6 * (t / (half + 1.0)) ** 2)
             if value > best:
                 best = value
                 place[v] = s

@@ -21,7 +21,7 @@ from planner.keepout.model import Keepouts
 from planner.labels import Label, Side
 from planner.segmentation.model import Bones, PelvicFrame
 from planner.trajectory.config import Constraints
-from planner.volume import Volume
+from planner.volume import Box, Volume
 
 __all__ = ["FIELDS", "REACH_MM", "SOLID_REACH_MM", "Region", "Structure", "make_region"]
 
@@ -103,9 +103,19 @@ class Region:
     structures: Mapping[str, Structure]
 
 
-def make_region(volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, constraints: Constraints) -> Region:
-    """Cut out the region and measure its fields; the four inputs lie on one grid."""
-    box = _box(bones.labels.grid, joint, bones.frame)
+def make_region(
+    volume: Volume,
+    bones: Bones,
+    joint: Joint,
+    keepouts: Keepouts,
+    constraints: Constraints,
+    box: Box | None = None,
+) -> Region:
+    """Cut out the region and measure its fields; the four inputs lie on one grid.
+
+    The `box` is where a posterior implant and its cannula lie, unless another is given.
+    """
+    box = box or _box(bones.labels.grid, joint, bones.frame)
     grid = bones.labels.grid.crop(box)
     labels = bones.labels.values[box]
     sacrum = signed_distance(labels == Label.SACRUM, grid)
@@ -138,7 +148,7 @@ def make_region(volume: Volume, bones: Bones, joint: Joint, keepouts: Keepouts, 
     return Region(grid, fields, structures)
 
 
-def _box(grid: Grid, joint: Joint, frame: PelvicFrame) -> tuple[slice, slice, slice]:
+def _box(grid: Grid, joint: Joint, frame: PelvicFrame) -> Box:
     middle = joint.vertices_lps[joint.third == Third.MIDDLE]
     return grid.box_around(middle + SHIFT_MM * frame.posterior_lps, MARGIN_MM)
 

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.findings import Finding, Level
+from planner.joint.bridges import bridge_limit_mm2, find_bridge
 from planner.joint.config import JointConfig
 from planner.joint.correct import corrected
 from planner.joint.faces import facing_bones
-from planner.joint.findings import bridge_limit_mm2, bridged_area_mm2, is_truncated, joint_findings
+from planner.joint.findings import is_truncated, joint_findings
 from planner.joint.model import Joint, Thirds, Zone
 from planner.joint.profiles import fit_gaps, sample_profiles
 from planner.joint.sheet import Measured, mid_surface
@@ -53,7 +54,7 @@ def extract_joint(volume: Volume, bones: Bones, side: Side, config: JointConfig)
     articular = articular_zone(measured, config)
     truncated = is_truncated(volume, measured, articular, bones.fit, side)
     joint = _joint(measured, articular, side, bones.frame, truncated)
-    bridge = bridged_area_mm2(measured, profiles, fit, articular)
+    bridge = find_bridge(measured, profiles, articular, volume.grid)
     beside = (
         *vacuum_findings(measured, fit, articular, side),
         *accessory_joint_findings(measured, articular, side, bones.frame.posterior_lps),

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from planner.findings import Finding, Level
-from planner.grid import Grid
 from planner.joint.config import JointConfig
 from planner.joint.lines import anterior_margin_lps
 from planner.joint.model import Joint, Third, Zone
-from planner.joint.profiles import GapFit, Profiles
 from planner.joint.sheet import Measured
 from planner.labels import Side
 from planner.segmentation.model import ShapeFit
@@ -21,8 +19,6 @@ from planner.volume import Volume
 
 __all__ = [
     "anterior_gap_mm",
-    "bridge_limit_mm2",
-    "bridged_area_mm2",
     "is_truncated",
     "joint_findings",
     "side_difference_findings",
@@ -45,23 +41,6 @@ UNSEEN_SHARE = 0.05
 
 MARGIN_MM = 5.0
 """Width of the strip behind the anterior margin in which the anterior gap is taken `[P]`."""
-
-BRIDGE_DIP, DIP_SHARE = 0.08, 0.5
-"""A dark line shallower than the first (a share of the bone's contrast), or than the second of what is usual in this
-joint, is none: trabecular bone between two cortices is darker than they are. Of joints without a bridge up to 23 mm2
-are that shallow in voxels of 1 mm, 63 mm2 at 3 mm `[P]`."""
-
-BRIDGE_HU = 250.0
-"""Darkest HU across a bridge: above cartilage, fluid and disc even when blurred `[P]`."""
-
-BRIDGE_REACH_MM = 3.5
-"""A dark line this near to the mid-surface is the joint, which the labels missed: no bridge `[P]`."""
-
-SHARP_MM = 1.25
-"""Voxels no larger than this show the dark line of an open joint (slice spacing of navigation protocols)."""
-
-BRIDGE_HALF_MM = 1.5
-"""Half-width of the narrowest bridge: less is noise `[P]`."""
 
 
 def is_truncated(volume: Volume, measured: Measured, articular: NDArray[np.bool_], fit: ShapeFit, side: Side) -> bool:
@@ -92,19 +71,6 @@ def _auricular_unseen(fit: ShapeFit, side: Side) -> float:
     return float((~seen[near]).mean()) if near.any() else 0.0
 
 
-def bridged_area_mm2(
-    measured: Measured, profiles: Profiles, fit: GapFit, articular: NDArray[np.bool_]
-) -> tuple[float, NDArray[np.bool_]]:
-    """Area of the largest patch of the articular zone across which bone runs without a dark line, and the patch."""
-    around = profiles.hu[:, np.abs(profiles.at_mm) <= BRIDGE_REACH_MM].min(axis=1)
-    usual = float(np.median(fit.dip[articular])) if articular.any() else 0.0
-    bridged = articular & (fit.dip < max(BRIDGE_DIP, DIP_SHARE * usual)) & (around > BRIDGE_HU)
-    rings = measured.sheet.rings(BRIDGE_HALF_MM)
-    opened = bridged & measured.sheet.grow(measured.sheet.shrink(bridged, rings), rings)
-    patch = measured.sheet.largest(opened)
-    return float(measured.sheet.vertex_areas_mm2[patch].sum()), patch
-
-
 def anterior_gap_mm(joint: Joint) -> float:
     """Median gap of the articular zone within `MARGIN_MM` of its anterior margin; NaN without one."""
     margin = anterior_margin_lps(joint)
@@ -113,12 +79,6 @@ def anterior_gap_mm(joint: Joint) -> float:
     chosen = joint.zone == Zone.ARTICULAR
     near = cKDTree(margin).query(joint.vertices_lps[chosen])[0] < MARGIN_MM
     return float(np.median(joint.gap_mm[chosen][near]))
-
-
-def bridge_limit_mm2(grid: Grid, config: JointConfig) -> float:
-    """Smallest bridge to believe: a dark line thinner than the voxels is lost in patches that grow with them."""
-    coarse = max(float(grid.spacing_zyx_mm.max()) / SHARP_MM, 1.0)
-    return config.bridge_area_mm2 * coarse
 
 
 def joint_findings(

@@ -8,6 +8,8 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from planner.figures import FigureCase, figure_jobs
 from planner.images import write_placed_labels
 from planner.joint import write_joint_ply
 from planner.report import ReportCase, write_reports
+from planner.report.jpeg import is_shown, jpeg_of
 from planner.stages import peak_rss_mb
 
 __all__ = ["DEPENDENCIES", "complete_or_absent", "write_case"]
@@ -74,7 +77,8 @@ def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
         for side, joint in case.anatomy.joints.items():
             write_joint_ply(partial / f"joint_{side}.ply", joint)
         pictures, lacks = _write_for_others(case, partial, figures=figures)
-        (partial / MANIFEST).write_text(json.dumps(_manifest(case, lacks), indent=1) + "\n", encoding="utf-8")
+        manifest = {**_manifest(case, lacks), "shown": _digests(partial)}
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return [folder / picture.relative_to(partial) for picture in pictures]
 
 
@@ -85,21 +89,29 @@ def _write_for_others(case: Case, folder: Path, *, figures: bool) -> tuple[list[
     """
     config, exported = case.settings.config, _exported(case)
     drawing = figure_jobs(_figure_case(case), folder / "figures") if figures else []
-    first: list[Callable[[], Path | None]] = [*drawing, *export_jobs(exported, folder, config.exports)]
-    pictures = [path for path in run_side_by_side(first) if path is not None]
+    first: list[Callable[[], dict[Path, bytes] | None]] = [partial(_packed, draw) for draw in drawing]
+    done = run_side_by_side([*first, *export_jobs(exported, folder, config.exports)])
+    drawn = {path: jpeg for figure in done if figure for path, jpeg in figure.items()}
+    pictures = sorted(drawn)
+    shown = {path.stem: jpeg for path, jpeg in drawn.items() if jpeg}
     pdf, html = (config.report.model_copy(update={other: False}) for other in ("html", "pdf"))
 
     def paper() -> str:
-        written = write_reports(_told(case), folder, pdf, pictures) if pictures else []
+        written = write_reports(_told(case), folder, pdf, shown) if pictures else []
         return write_study_objects(exported, folder, config.exports, [*pictures, *written])
 
     def page() -> str:
         if pictures:
-            write_reports(_told(case), folder, html, pictures)
+            write_reports(_told(case), folder, html, shown)
         return ""
 
     lacks, _ = run_side_by_side([paper, page])
     return pictures, lacks
+
+
+def _packed(draw: Callable[[], list[Path]]) -> dict[Path, bytes]:
+    """Draw, and make those that the reports show JPEG; the bytes of others are empty."""
+    return {path: jpeg_of(path) if is_shown(path) else b"" for path in draw()}
 
 
 def _figure_case(case: Case) -> FigureCase:
@@ -172,6 +184,12 @@ def _manifest(case: Case, no_dicom: str) -> dict[str, object]:
         ],
         "peak_rss_mb": peak_rss_mb(),
     }
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of what shows the scan: a pack takes such a file only as it was written."""
+    shown = [*sorted((folder / "figures").glob("*.png")), *folder.glob("report.html")]
+    return {path.relative_to(folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in shown}
 
 
 def _version(distribution: str) -> str | None:

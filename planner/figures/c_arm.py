@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from planner.figures import palette
 from planner.figures.model import Cylinder, FigureCase
 from planner.figures.page import Heading, Page
 from planner.figures.palette import status_words
-from planner.figures.panel import CASING, letters, scale_bar
+from planner.figures.panel import CASING, SCREEN, Type, letters, scale_bar
 from planner.fluoroscopy import Absorber, Beam, CArmCard, CArmView, FluoroscopyConfig, develop, take_radiograph
 from planner.fluoroscopy.angles import Angles
 from planner.fluoroscopy.views import DOWN
@@ -53,6 +53,7 @@ CONVENTION = (
 )
 
 Vector = NDArray[np.float64]
+Picture = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +64,24 @@ class Room:
     side: Side
     absorber: Absorber
     config: FluoroscopyConfig
+    taken: dict[str, Picture] = field(default_factory=dict)
 
     @classmethod
     def of(cls, case: FigureCase, side: Side) -> Room:
         """Prepare a side of a case."""
         config = case.fluoroscopy.model_copy(update={"pixels": min(case.fluoroscopy.pixels, CARD_PIXELS)})
         return cls(case, side, Absorber.of(case.volume, config.voxel_mm), config)
+
+    @property
+    def card(self) -> CArmCard:
+        """Views of the side."""
+        return self.case.cards[self.side]
+
+    def picture(self, view: CArmView) -> Picture:
+        """Radiograph of a view, taken once."""
+        if view.name not in self.taken:
+            self.taken[view.name] = develop(take_radiograph(self.absorber, self.beam(view)))
+        return self.taken[view.name]
 
     def beam(self, view: CArmView) -> Beam:
         """Aim at the side's implant or joint, or between both."""
@@ -81,9 +94,9 @@ class Room:
         return tuple(Side) if view.name in OF_BOTH else (self.side,)
 
 
-def draw_c_arm(case: FigureCase, side: Side, folder: Path) -> Path:
+def draw_c_arm(room: Room, folder: Path) -> Path:
     """Draw all views of one side."""
-    card, room = case.cards[side], Room.of(case, side)
+    case, side, card = room.case, room.side, room.card
     page = Page(_heading(case, side, card), (PANEL_IN,) * 3, PANEL_IN, rows=2)
     page.legend([], ["implant", "margin", "mouth", "ventral", "dorsal", *(["safe zone"] if card.safe_zone else [])])
     views = [card.views[name] for name in VIEW_WORDS if name in card.views]
@@ -95,21 +108,21 @@ def draw_c_arm(case: FigureCase, side: Side, folder: Path) -> Path:
     return page.save(folder / f"{side}_c_arm.png", "Simulated from CT: no scatter, no noise, nothing outside the scan.")
 
 
-def draw_view(axes: Axes, room: Room, view: CArmView) -> None:
+def draw_view(axes: Axes, room: Room, view: CArmView, size: Type = SCREEN) -> None:
     """Draw one radiograph with its overlays."""
     beam, case = room.beam(view), room.case
     half = beam.half_field_mm
-    picture = develop(take_radiograph(room.absorber, beam))
-    axes.imshow(picture, cmap="gray", vmin=0, vmax=1, origin="lower", extent=(-half, half, -half, half))
+    axes.imshow(room.picture(view), cmap="gray", vmin=0, vmax=1, origin="lower", extent=(-half, half, -half, half))
     implants = case.implants()
     for side in room.sides(view):
-        _draw_joint(axes, case.joints.get(side), beam)
-        _draw_foramina(axes, case, side, beam)
+        _draw_joint(axes, case.joints.get(side), beam, size)
+        _draw_foramina(axes, case, side, beam, size)
         if side in implants:
-            _draw_implant(axes, implants[side], beam)
+            _draw_implant(axes, implants[side], beam, size)
         if view.name == "ap":
-            _draw_safe_zone(axes, case, side, beam)
-    _dress(axes, beam, f"{VIEW_WORDS[view.name]}\n{angle_words(view.angles)}")
+            _draw_safe_zone(axes, case, side, beam, size)
+    words = angle_words(view.angles)
+    _dress(axes, beam, f"{VIEW_WORDS[view.name]}\n{words.replace(', ', chr(10)) if size.names else words}", size)
 
 
 def angle_words(angles: Angles) -> str:
@@ -145,46 +158,46 @@ def _safe_words(card: CArmCard) -> list[str]:
     return [words]
 
 
-def _draw_joint(axes: Axes, joint: Joint | None, beam: Beam) -> None:
+def _draw_joint(axes: Axes, joint: Joint | None, beam: Beam, size: Type) -> None:
     if joint is None or not (joint.zone == Zone.ARTICULAR).any():
         return
     for line, style in ((anterior_margin_lps(joint), "-"), (dorsal_mouth_lps(joint), ":")):
         if len(line):
-            axes.plot(*beam.project(line).T, ls=style, lw=1.2, color=palette.ARTICULAR, alpha=0.9)
+            axes.plot(*beam.project(line).T, ls=style, lw=1.2 * size.line, color=palette.ARTICULAR, alpha=0.9)
 
 
-def _draw_foramina(axes: Axes, case: FigureCase, side: Side, beam: Beam) -> None:
+def _draw_foramina(axes: Axes, case: FigureCase, side: Side, beam: Beam, size: Type) -> None:
     for foramen in case.keepouts.foramina:
         if foramen.side is side:
             x, y = beam.project(foramen.centre_lps)
             radius = foramen.width_mm / 2 * beam.magnification(foramen.centre_lps)
             style = "-" if foramen.aspect == "ventral" else "--"
-            axes.add_patch(Circle((x, y), radius, fill=False, ls=style, lw=1.1, ec=palette.KEEPOUT))
-            if foramen.aspect == "ventral":
+            axes.add_patch(Circle((x, y), radius, fill=False, ls=style, lw=1.1 * size.line, ec=palette.KEEPOUT))
+            if foramen.aspect == "ventral" and size is SCREEN:
                 axes.text(x, y, foramen.level, size=6.5, color="#FFFFFF", ha="center", va="center", path_effects=CASING)
 
 
-def _draw_implant(axes: Axes, implant: Cylinder, beam: Beam) -> None:
+def _draw_implant(axes: Axes, implant: Cylinder, beam: Beam, size: Type) -> None:
     outline = silhouette(implant, beam)
-    axes.add_patch(Polygon(outline, fc="#FFFFFF40", ec="#000000", lw=3.0))
-    axes.add_patch(Polygon(outline, fill=False, ec=palette.IMPLANT, lw=1.5))
+    axes.add_patch(Polygon(outline, fc="#FFFFFF40", ec="#000000", lw=3.0 * size.line))
+    axes.add_patch(Polygon(outline, fill=False, ec=palette.IMPLANT, lw=1.5 * size.line))
 
 
-def _draw_safe_zone(axes: Axes, case: FigureCase, side: Side, beam: Beam) -> None:
+def _draw_safe_zone(axes: Axes, case: FigureCase, side: Side, beam: Beam, size: Type) -> None:
     card = case.cards.get(side)
     if card is None or card.safe_zone is None:
         return
     across = LINE_HALF_MM * case.bones.frame.left_lps
     for place in (card.safe_zone.cranial_lps, card.safe_zone.caudal_lps):
         ends = beam.project(np.stack([place - across, place + across]))
-        axes.plot(*ends.T, ls="-.", lw=1.4, color=palette.SAFE, path_effects=CASING)
+        axes.plot(*ends.T, ls="-.", lw=1.4 * size.line, color=palette.SAFE, path_effects=CASING)
 
 
-def _dress(axes: Axes, beam: Beam, caption: str) -> None:
+def _dress(axes: Axes, beam: Beam, caption: str, size: Type) -> None:
     half = beam.half_field_mm
     axes.set_xlim(-half, half)
     axes.set_ylim(-half, half)
     axes.set_axis_off()
-    letters(axes, beam.right_lps, beam.up_lps)
-    scale_bar(axes, (half, half))
-    axes.set_title(caption, size=8, loc="left", pad=3, color=palette.INK)
+    letters(axes, beam.right_lps, beam.up_lps, size=size)
+    scale_bar(axes, (half, half), size=size)
+    axes.set_title(caption, size=size.word, loc="left", pad=3, color=palette.INK, linespacing=1.1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from planner.figures.c_arm import draw_c_arm
+from planner.figures.c_arm import Room, draw_c_arm
 from planner.figures.cover import draw_cover
 from planner.figures.gap_map import draw_gap_map
 from planner.figures.model import FigureCase
@@ -18,14 +18,14 @@ __all__ = ["draw_figures", "figure_jobs"]
 
 
 def draw_figures(case: FigureCase, folder: Path) -> list[Path]:
-    """Draw every figure of a case as PNG, one after another; see `figure_jobs`."""
-    return [draw() for draw in figure_jobs(case, folder)]
+    """Draw every figure of a case as PNG, one after another, and give them by name; see `figure_jobs`."""
+    return sorted(path for draw in figure_jobs(case, folder) for path in draw())
 
 
-def figure_jobs(case: FigureCase, folder: Path) -> list[Callable[[], Path]]:
+def figure_jobs(case: FigureCase, folder: Path) -> list[Callable[[], list[Path]]]:
     """Figures of a case, each to be drawn by a call, in any order and process.
 
-    Both sides get a sheet of sections, axial slices and, where the joint was found, a map of its gap; sides with a
+    Both sides get a sheet that shows all, axial slices and, where the joint was found, a map of its gap; sides with a
     candidate also get sections along and down the implant, and sides with a C-arm card its simulated radiographs. A
     side without a plan shows the anatomy and the reason.
 
@@ -39,21 +39,27 @@ def figure_jobs(case: FigureCase, folder: Path) -> list[Callable[[], Path]]:
     Returns
     -------
     list of callable
-        Each gives the path of its PNG. Cover first, then the overview, then the left and the right side. Same case,
-        same bytes.
+        Each gives the paths of its PNGs: sheets and C-arm cards first, as they take longest. Same case, same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jobs: list[Callable[[], Path]] = [partial(draw_cover, case, folder), partial(draw_overview, case, folder)]
-    implants = case.implants()
-    for side in Side:
-        jobs.append(partial(draw_sheet, case, side, folder))
-        jobs.append(partial(draw_axial, case, side, folder))
-        if side in implants:
-            jobs.append(partial(draw_along, case, side, implants[side], folder))
-            jobs.append(partial(draw_down, case, side, implants[side], folder))
-        joint = case.joints.get(side)
-        if joint is not None and len(joint.faces):
-            jobs.append(partial(draw_gap_map, case, side, joint, folder))
-        if side in case.cards:
-            jobs.append(partial(draw_c_arm, case, side, folder))
-    return jobs
+    jobs: list[Callable[[], list[Path]]] = [partial(_draw_page, case, side, folder) for side in Side]
+    jobs += [lambda: [draw_cover(case, folder)], lambda: [draw_overview(case, folder)]]
+    return [*jobs, *(partial(_draw_alone, case, side, folder) for side in Side)]
+
+
+def _draw_page(case: FigureCase, side: Side, folder: Path) -> list[Path]:
+    """Draw the sheet and the C-arm card, which show the same radiographs."""
+    room = Room.of(case, side) if side in case.cards else None
+    sheet = draw_sheet(case, side, room, folder)
+    return [sheet, draw_c_arm(room, folder)] if room else [sheet]
+
+
+def _draw_alone(case: FigureCase, side: Side, folder: Path) -> list[Path]:
+    """Draw what each shows one thing."""
+    drawn = [draw_axial(case, side, folder)]
+    implant, joint = case.implants().get(side), case.joints.get(side)
+    if implant:
+        drawn += [draw_along(case, side, implant, folder), draw_down(case, side, implant, folder)]
+    if joint is not None and len(joint.faces):
+        drawn.append(draw_gap_map(case, side, joint, folder))
+    return drawn

@@ -8,10 +8,12 @@ from planner.trajectory.model import SidePlan
 __all__ = [
     "ARTICULAR",
     "BONES",
+    "BONE_NAMES",
     "BONE_WORDS",
     "GUARD",
     "IMPLANT",
     "KEEPOUT",
+    "KEEPOUT_RGB",
     "LIGAMENTOUS",
     "PAPER",
     "SAFE",
@@ -39,8 +41,21 @@ BONE_WORDS = {
 }
 """Legend of `BONES`."""
 
+BONE_NAMES = {
+    Label.SACRUM: "sacrum",
+    Label.LEFT_HIP: "hip bone",
+    Label.RIGHT_HIP: "hip bone",
+    Label.LUMBAR: "L5",
+    Label.LEFT_FEMUR: "femur",
+    Label.RIGHT_FEMUR: "femur",
+}
+"""Written on the bones themselves."""
+
 KEEPOUT = "#D55E00"
 """Canal and foramina, filled."""
+
+KEEPOUT_RGB = (0xD5 / 255, 0x5E / 255, 0.0)
+"""The same, as shares."""
 
 ARTICULAR = LIGAMENTOUS = "#F0E442"
 """Joint line: solid where articular, dotted in the ligamentous recess."""
@@ -51,8 +66,8 @@ IMPLANT = "#FFFFFF"
 SAFE = "#56B4E9"
 """Dall's safe zone."""
 
-GUARD = "#0072B2"
-"""The safety ring."""
+GUARD = "#FFFFFF"
+"""The safety ring, dashed: told from the implant without colour."""
 
 PAPER, INK, FAINT = "#FFFFFF", "#1A1A1A", "#5A5A5A"
 """Background, text, and less important text."""

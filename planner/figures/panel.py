@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
+from scipy import ndimage as ndi
 
 from planner.figures import palette
 from planner.figures.model import Cylinder, FigureCase
+from planner.figures.outlines import fill_above, outline
 from planner.figures.planes import Plane, Samples, compass, joint_segments
 from planner.joint.model import Zone
 from planner.labels import Keepout, Label
 
-__all__ = ["WINDOW_HU", "WINDOW_WORDS", "draw_implant", "draw_plane", "draw_ring", "letters", "scale_bar"]
+__all__ = [
+    "PRINT",
+    "SCREEN",
+    "WINDOW_HU",
+    "WINDOW_WORDS",
+    "Type",
+    "draw_implant",
+    "draw_plane",
+    "draw_ring",
+    "letters",
+    "scale_bar",
+]
 
 WINDOW_HU = (-300.0, 1100.0)
 """Bone window: centre 400, width 1400, wide enough for cortex beside soft tissue [P]."""
@@ -24,12 +40,40 @@ WINDOW_WORDS = "CT window: centre 400, width 1400 HU"
 """Stated on every page that shows CT."""
 
 AIR_HU = -1024.0
-CASING = [patheffects.withStroke(linewidth=3, foreground="#000000")]
+CASING = [patheffects.withStroke(linewidth=2.4, foreground="#000000")]
+
+NAMED_MM = 6.0
+"""A bone is named where a circle of this radius fits into its section `[P]`."""
 
 Vector = NDArray[np.float64]
 
 
-def draw_plane(axes: Axes, case: FigureCase, plane: Plane, caption: str) -> None:
+@dataclass(frozen=True)
+class Type:
+    """Sizes of what is drawn over a picture, in points.
+
+    Attributes
+    ----------
+    letter, word : float
+        Of the letters at the edges, and of other words.
+    line : float
+        Width of lines, as a share of that for a screen.
+    names : bool
+        Write each bone's name on it, so that no colour is needed.
+    """
+
+    letter: float
+    word: float
+    line: float
+    names: bool
+
+
+SCREEN = Type(letter=11, word=8, line=1.0, names=False)
+PRINT = Type(letter=7.5, word=6.8, line=0.65, names=True)
+"""For pictures that are printed at their own size."""
+
+
+def draw_plane(axes: Axes, case: FigureCase, plane: Plane, caption: str, size: Type = SCREEN) -> None:
     """Draw everything that a plane cuts."""
     points = plane.points_lps()
     right, up = plane.axes_mm()
@@ -38,33 +82,46 @@ def draw_plane(axes: Axes, case: FigureCase, plane: Plane, caption: str) -> None
     extent = (right[0], right[-1], up[0], up[-1])
     low, high = WINDOW_HU
     axes.imshow(hu, cmap="gray", vmin=low, vmax=high, origin="lower", extent=extent, interpolation="bilinear")
-    _draw_keepouts(axes, samples.label_shares(case.keepouts.mask.values), (right, up))
+    _draw_keepouts(axes, samples.label_shares(case.keepouts.mask.values), (right, up), size)
     for label, share in samples.label_shares(case.bones.labels.values).items():
         if share.max() > 0.5:
-            axes.contour(right, up, share, levels=[0.5], colors=[palette.BONES[Label(label)]], linewidths=1.0)
+            _draw_bone(axes, Label(label), share, (right, up), size)
     for joint in case.joints.values():
-        _draw_joint(axes, joint_segments(joint, plane))
+        _draw_joint(axes, joint_segments(joint, plane), size)
     for implant in case.implants().values():
-        draw_implant(axes, implant, plane)
-    _dress(axes, plane, caption)
+        draw_implant(axes, implant, plane, size)
+    _dress(axes, plane, caption, size)
 
 
-def _draw_keepouts(axes: Axes, shares: dict[int, Vector], at: tuple[Vector, Vector]) -> None:
-    nothing = np.zeros(1)
-    neural = sum((share for value, share in shares.items() if value != Keepout.SOFT), start=nothing)
+def _draw_bone(axes: Axes, label: Label, share: Vector, at: tuple[Vector, Vector], size: Type) -> None:
+    outline(axes, at, share, 0.5, colors=palette.BONES[label], linewidths=size.line)
+    if size.names:
+        room = ndi.distance_transform_edt(np.pad(share > 0.5, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(room.argmax(), room.shape)
+        if room[row, column] * (at[0][1] - at[0][0]) >= NAMED_MM:
+            words: dict[str, Any] = {"size": size.word, "color": palette.BONES[label], "path_effects": CASING}
+            place = float(at[0][column]), float(at[1][row])
+            axes.text(*place, palette.BONE_NAMES[label], ha="center", va="center", clip_on=True, **words)
+
+
+def _draw_keepouts(axes: Axes, shares: dict[int, Vector], at: tuple[Vector, Vector], size: Type) -> None:
+    nothing = np.zeros((2, 2))
+    neural = sum((share for value, share in shares.items() if value != Keepout.SOFT), start=np.zeros(1))
+    line = {"colors": palette.KEEPOUT, "linewidths": 0.8 * size.line}
     if neural.max() > 0.5:
-        axes.contourf(*at, neural, levels=[0.5, 2.0], colors=[palette.KEEPOUT], alpha=0.45)
-        axes.contour(*at, neural, levels=[0.5], colors=[palette.KEEPOUT], linewidths=0.8)
+        hatched = {"hatch": "//////", "hatch_linewidth": 0.35} if size.names else {}
+        fill_above(axes, at, neural, 0.5, fc=(*palette.KEEPOUT_RGB, 0.45), ec=palette.KEEPOUT, lw=0, **hatched)
+        outline(axes, at, neural, 0.5, **line)
     soft = shares.get(Keepout.SOFT, nothing)
     if soft.max() > 0.5:
-        axes.contour(*at, soft, levels=[0.5], colors=[palette.KEEPOUT], linewidths=0.8, linestyles="dotted")
+        outline(axes, at, soft, 0.5, linestyles="dotted", **line)
 
 
-def _draw_joint(axes: Axes, segments: dict[Zone, Vector]) -> None:
+def _draw_joint(axes: Axes, segments: dict[Zone, Vector], size: Type) -> None:
     styles = {Zone.ARTICULAR: ("solid", 1.6), Zone.LIGAMENTOUS: ((0, (0.6, 1.6)), 1.3)}
     for zone, (style, width) in styles.items():
         lines = LineCollection(
-            list(_chained(segments[zone])), colors=palette.ARTICULAR, linestyles=[style], linewidths=width
+            list(_chained(segments[zone])), colors=palette.ARTICULAR, linestyles=[style], linewidths=width * size.line
         )
         axes.add_collection(lines, autolim=False)
 
@@ -98,32 +155,36 @@ def _follow(
     return np.array(chain)
 
 
-def draw_implant(axes: Axes, implant: Cylinder, plane: Plane) -> None:
+def draw_implant(axes: Axes, implant: Cylinder, plane: Plane, size: Type = SCREEN) -> None:
     """Outline the cylinder's true section with the plane, and its axis where that lies in the plane."""
-    right, up = plane.axes_mm()
+    at = plane.axes_mm()
     outside = implant.outside_mm(plane.points_lps())
     if outside.min() >= 0:
         return
-    axes.contourf(right, up, outside, levels=[-1e3, 0.0], colors=["#FFFFFF"], alpha=0.18)
-    axes.contour(right, up, outside, levels=[0.0], colors=["#000000"], linewidths=3.0)
-    axes.contour(right, up, outside, levels=[0.0], colors=[palette.IMPLANT], linewidths=1.5)
+    fill_above(axes, at, -outside, 0.0, fc="#FFFFFF2E", lw=0)
+    outline(axes, at, outside, 0.0, colors="#000000", linewidths=3.0 * size.line)
+    outline(axes, at, outside, 0.0, colors=palette.IMPLANT, linewidths=1.5 * size.line)
 
 
-def draw_ring(axes: Axes, centre_mm: tuple[float, float], radius_mm: float) -> None:
+def draw_ring(axes: Axes, centre_mm: tuple[float, float], radius_mm: float, size: Type = SCREEN) -> None:
     """Draw the safety ring round the implant."""
-    axes.add_patch(Circle(centre_mm, radius_mm, fill=False, ls="--", lw=1.6, ec=palette.GUARD, path_effects=CASING))
+    ring = {"fill": False, "ls": "--", "lw": 1.6 * size.line, "ec": palette.GUARD, "path_effects": CASING}
+    axes.add_patch(Circle(centre_mm, radius_mm, **ring))
 
 
-def _dress(axes: Axes, plane: Plane, caption: str) -> None:
+def _dress(axes: Axes, plane: Plane, caption: str, size: Type) -> None:
     axes.set_xlim(-plane.half_mm[0], plane.half_mm[0])
     axes.set_ylim(-plane.half_mm[1], plane.half_mm[1])
     axes.set_axis_off()
-    letters(axes, plane.right_lps, plane.up_lps)
-    scale_bar(axes, plane.half_mm)
-    axes.text(0.015, 0.985, caption, transform=axes.transAxes, size=8.5, color="#FFFFFF", va="top", path_effects=CASING)
+    letters(axes, plane.right_lps, plane.up_lps, size=size)
+    scale_bar(axes, plane.half_mm, size=size)
+    if caption:
+        axes.text(
+            0.015, 0.985, caption, transform=axes.transAxes, size=8.5, color="#FFFFFF", va="top", path_effects=CASING
+        )
 
 
-def letters(axes: Axes, right_lps: Vector, up_lps: Vector, colour: str = "#FFFFFF") -> None:
+def letters(axes: Axes, right_lps: Vector, up_lps: Vector, colour: str = "#FFFFFF", *, size: Type = SCREEN) -> None:
     """Mark the four edges with the patient's directions."""
     effects = CASING if colour == "#FFFFFF" else []
     for x, y, direction in (
@@ -135,17 +196,16 @@ def letters(axes: Axes, right_lps: Vector, up_lps: Vector, colour: str = "#FFFFF
         across = "left" if x < 0.1 else "right" if x > 0.9 else "center"
         along = "top" if y > 0.9 else "bottom" if y < 0.1 else "center"
         axes.text(
-            x, y, compass(direction), transform=axes.transAxes, size=11, weight="bold",
+            x, y, compass(direction), transform=axes.transAxes, size=size.letter, weight="bold",
             color=colour, ha=across, va=along, path_effects=effects,
         )  # fmt: skip
 
 
-def scale_bar(axes: Axes, half_mm: tuple[float, float], colour: str = "#FFFFFF") -> None:
+def scale_bar(axes: Axes, half_mm: tuple[float, float], colour: str = "#FFFFFF", *, size: Type = SCREEN) -> None:
     """Draw a bar of a round length in the lower right corner."""
     length = next(step for step in (100.0, 50.0, 20.0, 10.0, 5.0) if step <= half_mm[0] * 0.5)
     x, y = half_mm[0] * 0.95 - length, -half_mm[1] * 0.93
     axes.add_patch(Rectangle((x, y), length, half_mm[1] * 0.012, fc=colour, ec="#000000", lw=0.4))
     effects = CASING if colour == "#FFFFFF" else []
-    axes.text(
-        x + length / 2, y + half_mm[1] * 0.03, f"{length:g} mm", size=8, color=colour, ha="center", path_effects=effects
-    )
+    words: dict[str, Any] = {"size": size.word, "color": colour, "ha": "center", "path_effects": effects}
+    axes.text(x + length / 2, y + half_mm[1] * 0.03, f"{length:g} mm", **words)

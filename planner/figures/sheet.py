@@ -1,65 +1,114 @@
-"""One side on one sheet, for the report: every section a surgeon asks for, in panels that can be read in print."""
+"""One side on one sheet, as the report prints it: sections, the bones in space, the gap, and the C-arm's views."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from planner.figures import palette
+from planner.figures.c_arm import VIEW_WORDS, Room, draw_view
+from planner.figures.gap_map import draw_gap
 from planner.figures.model import Cylinder, FigureCase
-from planner.figures.page import Page
-from planner.figures.panel import WINDOW_WORDS, draw_plane, draw_ring
+from planner.figures.oblique import draw_oblique
+from planner.figures.panel import PRINT, WINDOW_WORDS, draw_plane, draw_ring
 from planner.figures.planes import Plane
-from planner.figures.sections import CRANIAL, DOWN_HALF_MM, LEFT, POSTERIOR, RING_MM, across_joint
+from planner.figures.plate import GAP_MM, LEGEND_ROW_MM, PLATE_MM, Plate
+from planner.figures.sections import CRANIAL, LEFT, POSTERIOR, RING_MM, across_joint
 from planner.figures.words import heading
 from planner.labels import Label, Side
 
 __all__ = ["draw_sheet", "true_axial"]
 
-PANEL_IN = 2.8
-HALF_MM = 44.0
-"""Half width of a panel [P]."""
+COLUMNS, ROWS = 3, 2
+WIDE_MM = (PLATE_MM - GAP_MM * (COLUMNS - 1)) / COLUMNS
+HIGH_MM = 47.0
+"""Size of a panel on paper [P]."""
 
-PIXEL_MM = 0.45
-"""About a pixel of the page."""
+TITLE_MM, VIEW_TITLE_MM = 4.4, 10.0
+"""Height of a title of one line, and of three."""
+
+VIEW_GAP_MM = 2.0
+VIEW_MM = (PLATE_MM - (len(VIEW_WORDS) - 1) * VIEW_GAP_MM) / len(VIEW_WORDS)
+"""Width of a radiograph."""
+
+HALF_MM = 38.0
+"""Half height of a section, mm of the patient [P]."""
+
+DOWN_HALF_MM = 26.0
+"""The same, down the implant [P]."""
+
+PIXEL_MM = 0.4
+"""About two pixels of the sheet."""
+
+LEGEND_COLUMNS = 5
 
 Vector = NDArray[np.float64]
 
 
-def draw_sheet(case: FigureCase, side: Side, folder: Path) -> Path:
-    """Draw the sections of one side; those along the implant only where there is one."""
+def draw_sheet(case: FigureCase, side: Side, room: Room | None, folder: Path) -> Path:
+    """Draw one side; sections along the implant only where there is one, radiographs only where there is a room."""
     implant = case.implants().get(side)
-    panels = [*_anatomical(case, side), *(_along(case, side, implant) if implant else ())]
-    page = Page(heading(case, side, "sections"), (PANEL_IN,) * 3, PANEL_IN, rows=len(panels) // 3)
     present = set(np.unique(case.bones.labels.values[::4, ::4, ::4]).tolist())
-    extra = ["articular", "ligamentous", "keepout", *(["implant", "ring"] if implant else [])]
-    page.legend([bone for bone in (Label.SACRUM, side.hip, Label.LUMBAR) if bone in present], extra)
-    for axes, (title, plane) in zip(page.axes, panels, strict=True):
-        draw_plane(axes, case, plane, "")
-        axes.set_title(title, size=8, loc="left", pad=3)
+    bones = [bone for bone in (Label.SACRUM, side.hip, Label.LUMBAR) if bone in present]
+    lines = _legend(case, side, room)
+    rows = -(-(len(bones) + len(lines)) // LEGEND_COLUMNS)
+    top = ROWS * (TITLE_MM + HIGH_MM)
+    views_mm = VIEW_TITLE_MM + VIEW_MM if room else 0.0
+    plate = Plate(top + views_mm + 1.5 + rows * LEGEND_ROW_MM + 1.5)
+    spaces = _spaces(plate)
+    for axes, (title, plane) in zip(spaces, _sections(case, side, implant), strict=False):
+        draw_plane(axes, case, plane, "", PRINT)
+        _title(axes, title)
     if implant:
-        draw_ring(page.axes[-1], (0.0, 0.0), implant.radius_mm + RING_MM)
-    return page.save(folder / f"{side}_sheet.png", f"{WINDOW_WORDS}. Axial: seen from the feet.")
+        draw_ring(spaces[3], (0.0, 0.0), implant.radius_mm + RING_MM, PRINT)
+    _title(spaces[4], draw_oblique(spaces[4], case, side))
+    _title(spaces[5], draw_gap(spaces[5], case, side))
+    if room:
+        _draw_views(plate, room, top + VIEW_TITLE_MM)
+    plate.legend(top + views_mm + 1.5, bones, lines, LEGEND_COLUMNS)
+    name = heading(case, side, "all views").title
+    return plate.save(folder / f"{side}_sheet.png", f"{name}. {WINDOW_WORDS}. Axial: seen from the feet.")
 
 
-def _anatomical(case: FigureCase, side: Side) -> Iterator[tuple[str, Plane]]:
+def _legend(case: FigureCase, side: Side, room: Room | None) -> Sequence[str]:
+    own = ["implant", "ring"] if case.best(side) else []
+    card = case.cards.get(side)
+    zone = ["safe zone"] if card and card.safe_zone else []
+    views = ["margin", "mouth", "ventral", "dorsal", *zone] if room else []
+    return ["articular", "ligamentous", "keepout", *own, *views]
+
+
+def _spaces(plate: Plate) -> list[Axes]:
+    """Panels in rows, with room for a title above each."""
+    lefts = [column * (WIDE_MM + GAP_MM) for column in range(COLUMNS)]
+    tops = [row * (TITLE_MM + HIGH_MM) + TITLE_MM for row in range(ROWS)]
+    return [plate.panel(left, top, WIDE_MM, HIGH_MM) for top in tops for left in lefts]
+
+
+def _title(axes: Axes, words: str) -> None:
+    axes.set_title(words, size=PRINT.word, loc="left", pad=2, color=palette.INK)
+
+
+def _sections(case: FigureCase, side: Side, implant: Cylinder | None) -> Iterator[tuple[str, Plane]]:
     focus = case.focus_lps(side)
-    yield "axial (scanner)", _square(focus, LEFT, -POSTERIOR)
-    yield "true axial of the sacrum", _square(focus, *true_axial(case))
-    yield "coronal (scanner)", _square(focus, LEFT, CRANIAL)
-
-
-def _along(case: FigureCase, side: Side, implant: Cylinder) -> Iterator[tuple[str, Plane]]:
+    yield f"axial (scanner), LPS z = {focus[2]:.0f} mm", _plane(focus, LEFT, -POSTERIOR)
+    yield "true axial (parallel to the S1 endplate)", _plane(focus, *true_axial(case))
+    if implant is None:
+        yield "coronal (scanner)", _plane(focus, LEFT, CRANIAL)
+        yield "sagittal (scanner)", _plane(focus, POSTERIOR, CRANIAL)
+        return
     across, axis = across_joint(case, side, implant), implant.axis_lps
-    edge = np.cross(across, axis)
-    yield "across the joint, along the implant", _square(implant.centre_lps, across, axis)
-    yield "within the joint, along the implant", _square(implant.centre_lps, -axis, edge * np.sign(edge @ CRANIAL))
+    yield "along the implant, across the joint", _plane(implant.centre_lps, across, axis)
     up = CRANIAL - (CRANIAL @ axis) * axis
     up /= np.linalg.norm(up)
-    half = (DOWN_HALF_MM, DOWN_HALF_MM)
-    yield "down the implant, its middle, from behind", Plane(implant.centre_lps, np.cross(axis, up), up, half, 0.33)
+    yield (
+        "down the implant, at its middle, from behind",
+        _plane(implant.centre_lps, np.cross(axis, up), up, DOWN_HALF_MM),
+    )
 
 
 def true_axial(case: FigureCase) -> tuple[Vector, Vector]:
@@ -71,5 +120,13 @@ def true_axial(case: FigureCase) -> tuple[Vector, Vector]:
     return left, np.cross(normal, -left)
 
 
-def _square(middle: Vector, right: Vector, up: Vector) -> Plane:
-    return Plane(middle, right, up, (HALF_MM, HALF_MM), PIXEL_MM)
+def _plane(middle: Vector, right: Vector, up: Vector, half_mm: float = HALF_MM) -> Plane:
+    return Plane(middle, right, up, (half_mm * WIDE_MM / HIGH_MM, half_mm), PIXEL_MM * half_mm / HALF_MM)
+
+
+def _draw_views(plate: Plate, room: Room, top_mm: float) -> None:
+    """Draw the radiographs in a row, their angles above each."""
+    views = [room.card.views[name] for name in VIEW_WORDS if name in room.card.views]
+    for number, view in enumerate(views):
+        axes = plate.panel(number * (VIEW_MM + VIEW_GAP_MM), top_mm, VIEW_MM, VIEW_MM)
+        draw_view(axes, room, view, PRINT)

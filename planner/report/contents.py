@@ -17,7 +17,9 @@ __all__ = [
     "candidate_table",
     "clearance_table",
     "finding_rows",
+    "glance_table",
     "joint_table",
+    "reasons",
     "safe_zone_words",
     "settings_table",
     "side_tone",
@@ -68,13 +70,13 @@ CHECKLIST = (
 
 CLEARANCES = {
     "neural": "canal and foramina",
-    "access_neural": "canal and foramina, from the cannula",
+    "access_neural": "cannula: canal and foramina",
     "ventral_cortex": "ventral sacral cortex",
     "outer_iliac_cortex": "outer iliac cortex",
-    "soft": "soft keep-outs: vessels and tissue in front",
+    "soft": "soft tissue in front",
     "sciatic_notch": "greater sciatic notch",
-    "anterior_margin": "anterior joint margin, ahead of the tip",
-    "instrument_stop": "where instruments stop short of that margin",
+    "anterior_margin": "anterior margin, ahead of tip",
+    "instrument_stop": "the same, where tools stop",
 }
 """Names of clearances, in order; others follow under their own."""
 
@@ -104,11 +106,15 @@ def side_tone(entry: SideDocument) -> Tone:
 
 def side_words(entry: SideDocument) -> list[str]:
     """Sentences that a reader needs before the numbers."""
+    return [*reasons(entry), *([_tension(entry)] if entry.thirds_compared else [])]
+
+
+def reasons(entry: SideDocument) -> list[str]:
+    """Say why a side is planned as it is, or not."""
     words = [entry.reason, entry.candidates[0].why if entry.candidates else ""]
     if entry.no_path and entry.no_path.would_have_to_give:
         gives = "; or ".join(give.words for give in entry.no_path.would_have_to_give)
         words.append(f"What would have to give, each alone: {gives}.")
-    words += [_tension(entry)] if entry.thirds_compared else []
     return [word for word in words if word]
 
 
@@ -128,6 +134,23 @@ def finding_rows(document: PlanDocument) -> list[tuple[Tone, str, str]]:
     return [(LEVELS[finding.level], finding.side, finding.message) for finding in ranked]
 
 
+def glance_table(entry: SideDocument) -> list[tuple[str, str]]:
+    """Tell what is proposed for a side in the few numbers that a decision starts from; empty where nothing is."""
+    if not entry.candidates:
+        return []
+    best = entry.candidates[0]
+    implant, angles, near = best.implant, best.angles_deg, best.clearance.get("neural")
+    skin = "" if best.depth_from_skin_mm is None else f", {best.depth_from_skin_mm:.0f} mm from skin"
+    return [
+        ("implant", f"{implant.id} {implant.diameter_mm:g} x {implant.length_mm:g} mm"),
+        ("place", f"{best.third} third, {best.articular_share:.0%} articular"),
+        *([("canal and foramina", f"{near.mm:.1f} mm, proven {near.proven_mm:.1f}")] if near else []),
+        ("to sagittal / cranial", f"{angles.axial_to_sagittal:.0f}° / {angles.cranial_tilt:+.0f}°"),
+        ("tip", f"{best.depth_from_bone_mm:.0f} mm from bone{skin}"),
+        ("candidates", ", ".join(f"{one.rank}: {one.grade}, {one.score:.2f}" for one in entry.candidates)),
+    ]
+
+
 def candidate_table(entry: SideDocument) -> Table:
     """Put the candidates side by side, a column each."""
     columns = [dict(_measures(candidate)) for candidate in entry.candidates]
@@ -139,8 +162,8 @@ def candidate_table(entry: SideDocument) -> Table:
 def _measures(candidate: CandidateDocument) -> Iterator[tuple[str, str]]:
     implant, angles, scan = candidate.implant, candidate.angles_deg, candidate.angles_in_scan_deg
     yield "grade, score", f"{candidate.grade}, {candidate.score:.2f}"
-    yield "implant", f"{implant.id} {implant.diameter_mm:g} x {implant.length_mm:g} mm"
-    yield "place", f"{candidate.third} third, {candidate.articular_share:.0%} articular"
+    yield "implant, mm", f"{implant.id} {implant.diameter_mm:g} x {implant.length_mm:g}"
+    yield "third, articular share", f"{candidate.third}, {candidate.articular_share:.0%}"
     yield "entry, LPS mm", _point(candidate.implant_entry_lps_mm)
     yield "tip, LPS mm", _point(candidate.implant_tip_lps_mm)
     yield (
@@ -156,7 +179,7 @@ def _measures(candidate: CandidateDocument) -> Iterator[tuple[str, str]]:
     if neural:
         yield "neural clearance (proven)", f"{neural.mm:.1f} ({neural.proven_mm:.1f}) mm"
     breach = candidate.breach_probability
-    yield "breach, navigated / fluoroscopic", f"{breach.navigated:.1%} / {breach.fluoroscopic:.1%}"
+    yield "breach, navigated / C-arm", f"{breach.navigated:.1%} / {breach.fluoroscopic:.1%}"
     yield "safe entry radius", f"{candidate.safe_entry_radius_mm:.1f} mm"
     if candidate.bite_mm:
         yield "bite, sacrum / ilium", f"{candidate.bite_mm.sacrum:.1f} / {candidate.bite_mm.hip:.1f} mm"
@@ -173,14 +196,14 @@ def _skin_place(candidate: CandidateDocument) -> Iterator[tuple[str, str]]:
         yield "skin entry from midline", f"{place.from_midline:.0f} mm"
     if place and place.lateral_of_psis is not None and place.cranial_of_psis is not None:
         yield (
-            "skin entry from PSIS",
+            "skin entry from PSIS, mm",
             f"{_toward(place.lateral_of_psis, 'lateral', 'medial')}, "
             + _toward(place.cranial_of_psis, "cranial", "caudal"),
         )
 
 
 def _toward(value_mm: float, positive: str, negative: str) -> str:
-    return f"{abs(value_mm):.0f} mm {positive if value_mm >= 0 else negative}"
+    return f"{abs(value_mm):.0f} {positive if value_mm >= 0 else negative}"
 
 
 def clearance_table(candidate: CandidateDocument) -> Table:
@@ -190,7 +213,7 @@ def clearance_table(candidate: CandidateDocument) -> Table:
         [CLEARANCES.get(name, name.replace("_", " ")), f"{c.mm:.1f}", f"{c.proven_mm:.1f}", _point(c.at_lps_mm)]
         for name, c in ((name, candidate.clearance[name]) for name in dict.fromkeys(names))
     ]
-    head = ["to", "measured mm", "proven mm", "nearest point, LPS mm"]
+    head = ["to", "mm", "proven", "nearest point, LPS mm"]
     return Table(f"Clearances of candidate {candidate.rank}", [head, *rows])
 
 

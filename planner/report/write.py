@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,6 @@ from planner.report.config import ReportConfig
 from planner.volume import LabelMap, Volume
 
 __all__ = ["ReportCase", "write_reports"]
-
-FIGURES = ("cover", "_sheet", "_c_arm", "_gap_map")
-"""Ends of the names of the figures that the reports show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +36,7 @@ class ReportCase:
     versions: Mapping[str, str]
 
 
-def write_reports(case: ReportCase, folder: Path, config: ReportConfig, figures: Sequence[Path]) -> list[Path]:
+def write_reports(case: ReportCase, folder: Path, config: ReportConfig, pictures: Mapping[str, bytes]) -> list[Path]:
     """Write ``report.pdf`` and ``report.html`` into a result folder.
 
     Parameters
@@ -50,22 +47,21 @@ def write_reports(case: ReportCase, folder: Path, config: ReportConfig, figures:
         The result folder.
     config : ReportConfig
         Which are written.
-    figures : sequence of Path
-        Figures of the case; those that a report shows are taken from among them.
+    pictures : mapping of str to bytes
+        Figures of the case as JPEG (`planner.report.jpeg`) by their names; those that are not there are left out.
 
     Returns
     -------
     list of Path
         What was written.
     """
-    from planner.report.html import write_html
-    from planner.report.pdf import jpeg_of, write_pdf  # a quarter of a second to import
-
     written = []
-    shown = [path for path in figures if path.stem.endswith(FIGURES)]
-    pictures = {path.stem: jpeg_of(path) for path in shown} if config.pdf or config.html else {}
     if config.pdf:
+        from planner.report.pdf import write_pdf  # a quarter of a second to import
+
         written.append(write_pdf(folder / "report.pdf", case.document, pictures, config, case.versions))
     if config.html:
+        from planner.report.html import write_html
+
         written.append(write_html(folder / "report.html", case, pictures, config))
     return written

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from matplotlib.patches import Circle
 
 from planner.figures import FigureCase
 from planner.figures.c_arm import Room, angle_words, draw_c_arm, draw_view, silhouette
-from planner.figures.draw import figure_jobs
+from planner.figures.sheet import draw_sheet
 from planner.fluoroscopy import FluoroscopyConfig, make_card
 from planner.fluoroscopy.angles import Angles
 from planner.fluoroscopy.views import DOWN
@@ -53,11 +54,29 @@ def test_an_implant_is_a_disc_down_its_axis_and_a_rod_from_the_side(carded: Figu
 
 
 def test_each_side_gets_its_card_the_same_bytes_every_time(carded: FigureCase, tmp_path: Path) -> None:
-    jobs = [job for job in figure_jobs(carded, tmp_path) if job.func is draw_c_arm]  # type: ignore[attr-defined]
-    first = [job() for job in jobs]
+    first = [draw_c_arm(Room.of(carded, side), tmp_path) for side in Side]
     assert [path.name for path in first] == ["left_c_arm.png", "right_c_arm.png"]
     before = first[0].read_bytes()
-    assert jobs[0]().read_bytes() == before
+    assert draw_c_arm(Room.of(carded, Side.LEFT), tmp_path).read_bytes() == before
+
+
+def test_sheet_and_card_show_the_same_radiographs(
+    carded: FigureCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, shown = Room.of(carded, Side.LEFT), []
+    save = Figure.savefig
+
+    def spy(figure: Figure, path: Path, **options: Any) -> None:
+        shown.append([axes.images[0].get_array() for axes in figure.axes if axes.images])
+        save(figure, path, **options)
+
+    monkeypatch.setattr(Figure, "savefig", spy)
+    draw_sheet(carded, Side.LEFT, room, tmp_path)
+    draw_c_arm(room, tmp_path)
+    on_sheet, on_card = shown
+    assert len(on_card) == len(room.taken) == 6
+    for one, other in zip(on_sheet[-6:], on_card, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_overlays_lie_on_the_bones_of_the_radiograph(carded: FigureCase) -> None:
@@ -78,5 +97,6 @@ def test_a_side_without_an_implant_says_that_a_view_is_missing(carded: FigureCas
     plans = {side: replace(plan, candidates=()) for side, plan in carded.plans.items()}
     card = make_card(carded.bones, Bearings({}, None, None), plans[Side.LEFT], carded.joints[Side.LEFT], CONFIG)
     assert DOWN not in card.views
-    written = draw_c_arm(replace(carded, plans=plans, cards={Side.LEFT: card}), Side.LEFT, tmp_path)
+    bare = replace(carded, plans=plans, cards={Side.LEFT: card})
+    written = draw_c_arm(Room.of(bare, Side.LEFT), tmp_path)
     assert written.read_bytes()[:4] == b"\x89PNG"

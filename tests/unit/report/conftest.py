@@ -13,6 +13,7 @@ from planner.fluoroscopy import FluoroscopyConfig, make_card, with_views
 from planner.labels import Side
 from planner.plan import InputDocument, PlanDocument, describe_fluoroscopy, describe_side, finding_document
 from planner.report import ReportCase
+from planner.report.jpeg import is_shown, jpeg_of
 from planner.segmentation.bearings import Bearings
 from planner.trajectory.model import Candidate, Clearance, PlacementError, SidePlan
 
@@ -57,10 +58,10 @@ def told() -> ReportCase:
 
 
 @pytest.fixture(scope="session")
-def figures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("figures")
     shades = np.linspace(0, 255, 120 * 160).reshape(120, 160).astype(np.uint8)
     paths = [folder / f"{name}.png" for name in ("cover", "left_sheet", "left_c_arm", "left_axial", "right_gap_map")]
     for path in paths:
         Image.fromarray(np.stack([shades] * 3, axis=-1)).save(path)
-    return paths
+    return {path.stem: jpeg_of(path) for path in paths if is_shown(path)}

@@ -55,10 +55,10 @@ def test_words_can_be_read_on_their_colour(tone) -> None:
 def test_candidates_are_told_with_their_measures(told: ReportCase) -> None:
     words = words_of(candidate_table(told.document.sides["left"]))
     assert words[""] == ["candidate 1"]
-    assert words["implant"] == ["GENERIC-DOWEL 8 x 20 mm"]
+    assert words["implant, mm"] == ["GENERIC-DOWEL 8 x 20"]
     assert words["grade, score"] == ["amber, 0.71"]
     assert words["neural clearance (proven)"] == ["4.2 (3.4) mm"]
-    assert words["breach, navigated / fluoroscopic"] == ["1.2% / 20.0%"]
+    assert words["breach, navigated / C-arm"] == ["1.2% / 20.0%"]
     assert words["tip below bone / skin"] == ["28 / 58 mm"]
     assert words["to sagittal / cranial, pelvis"] == ["20° / +0°"]
 
@@ -68,7 +68,7 @@ def test_clearances_come_with_their_witness_points(told: ReportCase) -> None:
     words = words_of(clearance_table(candidate))
     place = ", ".join(f"{value:.1f}" for value in candidate.clearance["neural"].at_lps_mm)
     assert words["canal and foramina"] == ["4.2", "3.4", place]
-    assert "canal and foramina, from the cannula" in words
+    assert "cannula: canal and foramina" in words
 
 
 def test_the_c_arm_is_told_as_it_is_set(told: ReportCase) -> None:

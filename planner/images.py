@@ -157,7 +157,12 @@ def _place(path: Path) -> Grid:
             check_meta_header(path)
         reader, size = _information(path)
     grid = _grid(reader, size, path.name)
-    return _without_float32_noise(grid) if kind == "NIfTI" else grid
+    if kind != "NIfTI":
+        return grid
+    try:
+        return _without_float32_noise(grid)
+    except ValueError as error:  # voxels too small to be told from rounding
+        raise _no_grid(path.name, error) from error
 
 
 def _read_image(path: Path) -> tuple[NDArray[Any], Grid]:
@@ -225,7 +230,11 @@ def _grid(reader: Any, size: list[int], file: str) -> Grid:
     try:
         return Grid((size[2], size[1], size[0]), matrix)
     except ValueError as error:
-        raise GeometryError(f"{file}: found a geometry that is no grid: {error}.", CONVERT) from error
+        raise _no_grid(file, error) from error
+
+
+def _no_grid(file: str, error: ValueError) -> GeometryError:
+    return GeometryError(f"{file}: found a geometry that is no grid ({error}), expected voxels in mm.", CONVERT)
 
 
 def _without_float32_noise(grid: Grid) -> Grid:

@@ -6,13 +6,16 @@ C.7.6.16.2): a SEG may leave empty frames out, and hold the rest in any order an
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.errors import BytesLengthException
 
+from planner.dicom.parsing import parse
 from planner.errors import LabelsError, UnreadableFileError
 from planner.findings import Finding, Level
 from planner.foreign_classes import FOREIGN_CLASSES, bone_of_code, bone_of_name, side_of_words
@@ -43,8 +46,8 @@ BONE_SHARE = 0.5
 
 GIVE = "Give a SEG that was drawn on this series."
 PARSE_ERRORS = (
-    ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, RuntimeError, TypeError,
-    ValueError,
+    ArithmeticError, AttributeError, BytesLengthException, EOFError, LookupError, NotImplementedError, OSError,
+    RuntimeError, TypeError, ValueError, struct.error,
 )  # fmt: skip
 """What highdicom and pydicom raise on a file that breaks the standard."""
 
@@ -100,7 +103,10 @@ def read_seg(path: Path, grid: Grid) -> tuple[LabelMap, tuple[Finding, ...]]:
         the grid.
     """
     segmentation = _open(path)
-    bones, findings = _recognise(segmentation, path.name)
+    try:
+        bones, findings = _recognise(segmentation, path.name)
+    except PARSE_ERRORS as error:
+        raise _damaged(path) from error
     values = np.zeros(grid.shape_zyx, np.uint8)
     overlap, spots = 0, []
     try:
@@ -118,22 +124,26 @@ def read_seg(path: Path, grid: Grid) -> tuple[LabelMap, tuple[Finding, ...]]:
 
 def _open(path: Path) -> Any:
     """Open a SEG by highdicom, which is loaded here and nowhere else."""
-    from highdicom.seg import segread
-    from pydicom import dcmread
+    from highdicom.seg import Segmentation
     from pydicom.errors import InvalidDicomError
     from pydicom.uid import SegmentationStorage
 
     try:
-        kind = dcmread(path, specific_tags=["SOPClassUID", "Modality"], stop_before_pixels=True)
-        if kind.get("SOPClassUID") not in (SegmentationStorage, LABEL_MAP_STORAGE):
-            raise LabelsError(
-                f"{path.name}: found a DICOM file of modality {kind.get('Modality', 'unknown')}, expected SEG.", GIVE
-            )
-        return segread(path)
+        with path.open("rb") as stream:
+            kind = parse(stream, specific_tags=["SOPClassUID", "Modality"], stop_before_pixels=True)
+            if kind.get("SOPClassUID") not in (SegmentationStorage, LABEL_MAP_STORAGE):
+                modality = kind.get("Modality", "unknown")
+                raise LabelsError(f"{path.name}: found a DICOM file of modality {modality}, expected SEG.", GIVE)
+            stream.seek(0)
+            return Segmentation.from_dataset(parse(stream), copy=False)
     except (*PARSE_ERRORS, InvalidDicomError) as error:
-        raise UnreadableFileError(
-            f"{path.name}: found a damaged file, expected a whole DICOM SEG.", "Export the SEG again."
-        ) from error
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"{path.name}: found a damaged file, expected a whole DICOM SEG.", "Export the SEG again."
+    )
 
 
 def _recognise(segmentation: Any, file: str) -> tuple[dict[int, Label], tuple[Finding, ...]]:

@@ -7,10 +7,10 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-import pydicom
 from pydicom.errors import InvalidDicomError
 
 from planner.dicom.headers import PARSER_ERRORS
+from planner.dicom.parsing import parse
 from planner.errors import UnreadableFileError
 
 __all__ = ["export_files", "export_root"]
@@ -65,16 +65,16 @@ def _below(root: Path, leave_out: Path) -> Iterator[str]:
 def _named(directory: Path) -> Iterator[str]:
     root = directory.absolute().parent
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), directory.open("rb") as stream:
             warnings.simplefilter("ignore")  # file names that break the standard still name files
-            records = pydicom.dcmread(directory).DirectoryRecordSequence
+            records = parse(stream).DirectoryRecordSequence
             names = [_file_id(record.ReferencedFileID) for record in records if "ReferencedFileID" in record]
     except (*PARSER_ERRORS, InvalidDicomError) as error:
         raise UnreadableFileError(
             f"{directory.name}: found a directory that cannot be read, expected a whole one.",
             "Give the folder that it lies in.",
         ) from error
-    for name in sorted(set(names)):
+    for name in sorted({name for name in names if "\0" not in name}):
         path = (root / name).resolve()
         if path.is_relative_to(root.resolve()) and path.is_file():
             yield name

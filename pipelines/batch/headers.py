@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.tag import Tag
 
 from planner.dicom.headers import BARE_STARTS, CT_CLASSES, PARSER_ERRORS, PREAMBLE_BYTES, read_instance
+from planner.dicom.parsing import parse
 
 __all__ = ["CT", "DAMAGED", "IMAGE", "OTHER", "UNREADABLE", "Header", "read_header"]
 
@@ -84,7 +84,7 @@ def _parse(stream: BinaryIO) -> Dataset | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # elements that break the standard are not ours to mend
-            dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=[*TAGS], force=bare)
+            dataset = parse(stream, stop_before_pixels=True, specific_tags=[*TAGS], force=bare)
             dataset.decode()
             return dataset
     except (InvalidDicomError, *PARSER_ERRORS):

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
-import pydicom
 from pydicom.config import IGNORE
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
@@ -29,7 +28,9 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
 )
 
-__all__ = ["CT_CLASSES", "Instance", "Known", "Slice", "as_uid", "read_instance"]
+from planner.dicom.parsing import PREAMBLE_BYTES, parse
+
+__all__ = ["CT_CLASSES", "PREAMBLE_BYTES", "Instance", "Known", "Slice", "as_uid", "read_instance"]
 
 Triple = tuple[float, float, float]
 Key = tuple[Any, ...]
@@ -67,8 +68,6 @@ LOSSY_SYNTAXES = {
 
 Each may also keep it; LossyImageCompression 00 says so.
 """
-PREAMBLE_BYTES = 128
-"""Bytes before the magic word ``DICM`` (PS3.10 7.1)."""
 LARGEST = 1e9
 """Largest number that any element read here may hold; beyond it, and for what is no number, the element is damaged."""
 META_BYTES = 1024
@@ -190,7 +189,7 @@ def read_instance(stream: BinaryIO, file: str, known: Known | None = None) -> li
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a malformed element that we do not use is not worth a word
-            dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=[*TAGS], force=force)
+            dataset = parse(stream, stop_before_pixels=True, specific_tags=[*TAGS], force=force)
             if "Rows" in dataset:
                 return _all_slices(dataset, file, stream.tell(), {} if known is None else known)
     except InvalidDicomError:

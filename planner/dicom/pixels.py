@@ -6,6 +6,7 @@ Uncompressed frames are read straight from their place in the file; the others g
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -14,11 +15,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
+from planner.dicom.codestreams import stated_size
 from planner.dicom.headers import Instance, Slice, as_uid
+from planner.dicom.parsing import parse
 from planner.dicom.sources import Source
 from planner.errors import UnreadableFileError
 from planner.source import Window
@@ -56,6 +60,8 @@ NATIVE = {
     str(ExplicitVRBigEndian): (">", True),
 }
 """Uncompressed syntaxes: byte order, and whether value representations are written."""
+STDERR = 2
+"""File descriptor that libraries in C and Rust write to."""
 FASTER_PLUGIN = {str(RLELossless): "pylibjpeg"}
 """Decoders to prefer: 0.8 ms a slice of 512 x 512 where pydicom's own takes 5.4."""
 
@@ -206,10 +212,13 @@ def _decoded_frames(stream: BinaryIO, instance: Instance, frames: Sequence[int])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # guesses about sizes that the checks here make exact
-            dataset = dcmread(stream, force=True)
-            for array, _ in get_decoder(syntax).iter_array(dataset, indices=list(frames), **options):
-                yield array.view(np.uint16)
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            dataset = parse(stream, force=True)
+            if syntax.is_encapsulated:
+                _check_sizes(dataset, instance)
+            arrays = get_decoder(syntax).iter_array(dataset, indices=list(frames), **options)
+            while (decoded := _next_quietly(arrays)) is not None:
+                yield decoded[0].view(np.uint16)
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
         raise
     except BaseException as error:  # each codec has exceptions of its own; those of Rust derive from BaseException
         raise UnreadableFileError(
@@ -217,6 +226,27 @@ def _decoded_frames(stream: BinaryIO, instance: Instance, frames: Sequence[int])
             f"expected {instance.frames} x {instance.rows} x {instance.columns} pixels.",
             AGAIN,
         ) from error
+
+
+def _check_sizes(dataset: Dataset, instance: Instance) -> None:
+    """Refuse a code stream of another size than the header's: a decoder takes memory for what the stream says."""
+    for frame in generate_frames(dataset.PixelData, number_of_frames=instance.frames):
+        found = stated_size(frame)
+        if found is not None and found != (instance.rows, instance.columns):
+            raise ValueError(f"a code stream of {found[0]} x {found[1]} pixels")
+
+
+def _next_quietly(arrays: Iterator[tuple[NDArray[Any], Any]]) -> tuple[NDArray[Any], Any] | None:
+    """Decode the next frame; what a codec writes to stderr of a damaged stream, panics of Rust too, is kept off it."""
+    spoken = os.dup(STDERR)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, STDERR)
+        return next(arrays, None)
+    finally:
+        os.dup2(spoken, STDERR)
+        os.close(spoken)
+        os.close(nowhere)
 
 
 def _expected(instance: Instance) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,13 @@ ZIP_FREE_BYTES = 256 * 2**20
 """Bytes that may unpack at any ratio [P]: a phantom of constant slices packs a thousand times."""
 ZIP_ENCRYPTED_FLAG = 0x1
 """General purpose bit 0 of a zip member (APPNOTE.TXT 4.4.4)."""
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Packings that are unpacked: of LZMA and bzip2 a few bytes may ask for gigabytes."""
+BROKEN_ZIP = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, LookupError, NotImplementedError, RuntimeError,
+    struct.error,
+)  # fmt: skip
+"""What the standard library raises on a damaged directory of an archive: it seeks to any offset, decodes any name."""
 
 
 class Source(Protocol):
@@ -75,7 +83,9 @@ class ZipSource:
     """The members of a zip archive, checked before any is read."""
 
     def __init__(self, archive: zipfile.ZipFile, label: str) -> None:
-        self._archive = archive
+        self._archive, self._label = archive, label
+        if not all(info.filename for info in archive.infolist()):
+            raise _broken(label)
         self._members = [info for info in archive.infolist() if not info.is_dir()]
         _check_archive(self._members, label)
 
@@ -85,7 +95,10 @@ class ZipSource:
 
     def open(self, name: str) -> BinaryIO:
         """Open one member for reading."""
-        return cast(BinaryIO, self._archive.open(name))
+        try:
+            return cast(BinaryIO, self._archive.open(name))
+        except BROKEN_ZIP as error:
+            raise _broken(self._label) from error
 
     def size(self, name: str) -> int:
         """Bytes of one member, unpacked."""
@@ -104,14 +117,26 @@ def open_source(path: Path) -> Iterator[Source]:
     if path.is_dir() or not zipfile.is_zipfile(path):
         yield FolderSource(path)
         return
+    with _opened(path) as archive:
+        source = ZipSource(archive, path.name)
+        try:
+            yield source
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:  # met while a member is read
+            raise _broken(path.name) from error
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield ZipSource(archive, path.name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise UnreadableFileError(
-            f"{path.name}: found a damaged zip archive or an unknown packing, expected a whole one.",
-            "Export the study again, or give the unpacked folder.",
-        ) from error
+        return zipfile.ZipFile(path)
+    except BROKEN_ZIP as error:
+        raise _broken(path.name) from error
+
+
+def _broken(label: str) -> UnreadableFileError:
+    return UnreadableFileError(
+        f"{label}: found a damaged zip archive or an unknown packing, expected a whole one.",
+        "Export the study again, or give the unpacked folder.",
+    )
 
 
 def _check_archive(members: list[zipfile.ZipInfo], label: str) -> None:
@@ -126,6 +151,8 @@ def _check_names(members: list[zipfile.ZipInfo], label: str) -> None:
                 f"{label}: found the encrypted member {info.filename}, expected an open archive.",
                 "Unpack it with its password and give the folder.",
             )
+        if info.compress_type not in PACKINGS:
+            raise _broken(label)
         path = PurePosixPath(info.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
             raise UnreadableFileError(

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import pydicom
 from pydicom.dataset import Dataset
 
 from planner.dicom.headers import PARSER_ERRORS
+from planner.dicom.parsing import parse
 from planner.dicom.sources import Source, open_source
 from planner.errors import UnreadableFileError
 
@@ -35,8 +35,8 @@ PATIENT_AND_STUDY = (
 SERIES = ("SeriesInstanceUID", "FrameOfReferenceUID", "PositionReferenceIndicator")
 """Attributes of the CT's series (C.7.3.1, C.7.4.1)."""
 
-NAMES = ["SOPClassUID", "SOPInstanceUID"]
-"""What refers to a file."""
+NAMES = ["SOPClassUID", "SOPInstanceUID", "BurnedInAnnotation"]
+"""What refers to a file, and whether its pixels may name the patient."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class SourceStudy:
     Attributes
     ----------
     header : Dataset
-        `PATIENT_AND_STUDY` and `SERIES` of the first slice, those that it has.
+        `PATIENT_AND_STUDY` and `SERIES` of the first slice, those that it has; BurnedInAnnotation if any slice has it.
     slices : tuple of Reference
         In the order of the scan.
     one_to_one : bool
@@ -101,6 +101,8 @@ def read_study(origin: DicomOrigin) -> SourceStudy:
             if file not in found:
                 named = _read(source, file, NAMES)
                 found[file] = str(named.get("SOPClassUID", "")), str(named.get("SOPInstanceUID", ""))
+                if named.get("BurnedInAnnotation") == "YES":
+                    header.BurnedInAnnotation = "YES"
     slices = tuple(Reference(*found[file], frame + 1 if several else None) for file, frame in origin.slices)
     return SourceStudy(header, slices, origin.one_to_one)
 
@@ -109,7 +111,7 @@ def _read(source: Source, file: str, keywords: list[str]) -> Dataset:
     try:
         with warnings.catch_warnings(), source.open(file) as stream:
             warnings.simplefilter("ignore")  # values that break the standard are taken over as they are
-            dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=[*keywords], force=True)
+            dataset = parse(stream, stop_before_pixels=True, specific_tags=[*keywords], force=True)
             dataset.decode()
             return Dataset({element.tag: element for element in dataset})
     except PARSER_ERRORS as error:

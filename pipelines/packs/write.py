@@ -17,6 +17,7 @@ from PIL import Image
 from pipelines.packs.guard import found_in, identifiers_of
 from pipelines.packs.implants import write_implants
 from pipelines.packs.pseudonyms import Pseudonyms
+from pipelines.packs.shown import FIGURE, Shown, read_manifest
 from pipelines.packs.study import METHOD, OPTIONS, Named, pseudonymous, read_named
 from planner import NOTICE, __version__
 from planner.dicom.study import SourceStudy
@@ -33,8 +34,6 @@ from planner.volume import Box, LabelMap, PlacedLabels
 
 __all__ = ["PackReport", "write_pack"]
 
-FIGURE = re.compile(r"(cover|overview|(left|right)_(sheet|axial|along_implant|down_the_implant|gap_map|c_arm))\.png")
-"""Figures that this program draws; a file of another name is none of ours."""
 REPORT_FIGURES = re.compile(r"cover|.*_(sheet|c_arm|gap_map)")
 MARGIN_VOXELS = 2
 """Round the bones, so that their surfaces close."""
@@ -99,8 +98,9 @@ def write_pack(folder: Path, file: Path, pseudonyms: Pseudonyms, catalogue: Cata
     with TemporaryDirectory(dir=file.absolute().parent, prefix=".pack-") as scratch:
         inside = Path(scratch) / "pack"
         identifiers = _identifiers(folder, named)
-        left_out = dict(_fill(folder, inside, document, named, pseudonyms))
-        if reason := _take_page(folder, inside, identifiers, document):
+        shown = Shown.of(folder)
+        left_out = dict(_fill(folder, inside, document, named, pseudonyms, shown))
+        if reason := _take_page(folder, inside, identifiers, document, shown):
             left_out["report.html"] = reason
         write_implants(inside / "implants.csv", document, catalogue)
         _describe(inside, left_out)
@@ -111,7 +111,7 @@ def write_pack(folder: Path, file: Path, pseudonyms: Pseudonyms, catalogue: Cata
 
 
 def _fill(
-    folder: Path, inside: Path, document: PlanDocument, named: Named | None, pseudonyms: Pseudonyms
+    folder: Path, inside: Path, document: PlanDocument, named: Named | None, pseudonyms: Pseudonyms, shown: Shown
 ) -> Iterator[tuple[str, str]]:
     """Write everything but the list of contents; give what is left out with the reason."""
     inside.mkdir()
@@ -123,7 +123,7 @@ def _fill(
     for name in ("joint_left.ply", "joint_right.ply"):
         if (folder / name).is_file():
             _copy_surface(folder / name, inside / name)
-    figures = list(_redraw(folder / "figures", inside / "figures"))
+    figures = list(_redraw(shown, inside / "figures"))
     report = _write_report(inside, document, figures)
     case = _export_case(document, labels, keepouts)
     write_exports(case, inside, ExportConfig(dicom=False))
@@ -135,24 +135,28 @@ def _fill(
     for path in sorted((folder / "figures").glob("*")):
         if not FIGURE.fullmatch(path.name):
             yield "a file in figures/", "no figure of this program has such a name"
+        elif reason := shown.why_not(path):
+            yield f"figures/{path.name}", reason
 
 
 def _copy_surface(source: Path, path: Path) -> None:
-    """Keep a surface's numbers, and of its header what this program writes."""
+    """Keep a surface's numbers, and of its header what says how they are stored."""
     vertices, faces = read_joint_ply(source)
     head, _, _ = source.read_bytes().partition(b"end_header\n")
-    lines = [line for line in head.split(b"\n") if line and not line.startswith((b"comment", b"obj_info"))]
-    lines.insert(2, f"comment {NOTICE}".encode())
+    *vertex, face = [line for line in head.decode("ascii").splitlines() if line.startswith("property")]
+    counts = f"element vertex {len(vertices)}", f"element face {len(faces)}"
+    opening = ("ply", "format binary_little_endian 1.0", f"comment {NOTICE}")
+    header = "\n".join([*opening, counts[0], *vertex, counts[1], face, "end_header\n"])
     triangles = np.zeros(len(faces), np.dtype([("count", "u1"), ("corners", "<i4", (3,))]))
     triangles["count"], triangles["corners"] = 3, faces
-    path.write_bytes(b"\n".join([*lines, b"end_header\n"]) + vertices.tobytes() + triangles.tobytes())
+    path.write_bytes(header.encode() + vertices.tobytes() + triangles.tobytes())
 
 
-def _redraw(source: Path, target: Path) -> Iterator[Path]:
-    """Keep the pixels of our own figures; texts inside the files go."""
+def _redraw(shown: Shown, target: Path) -> Iterator[Path]:
+    """Keep the pixels of our own figures as they were written; texts inside the files go."""
     target.mkdir()
-    for path in sorted(source.glob("*.png")):
-        if FIGURE.fullmatch(path.name):
+    for path in sorted((shown.folder / "figures").glob("*.png")):
+        if FIGURE.fullmatch(path.name) and not shown.why_not(path):
             with Image.open(path) as picture:
                 Image.fromarray(np.asarray(picture.convert("RGB"))).save(target / path.name)
             yield target / path.name
@@ -204,7 +208,7 @@ def _describe(inside: Path, left_out: dict[str, str]) -> None:
     (inside / "pack.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _take_page(folder: Path, inside: Path, identifiers: set[bytes], document: PlanDocument) -> str:
+def _take_page(folder: Path, inside: Path, identifiers: set[bytes], document: PlanDocument, shown: Shown) -> str:
     """Copy the offline report, which holds the CT round the joints and cannot be drawn anew; say why it is not."""
     page = folder / "report.html"
     if not page.is_file():
@@ -213,6 +217,8 @@ def _take_page(folder: Path, inside: Path, identifiers: set[bytes], document: Pl
         return "the settings had a patient printed on it"
     if found_in(page, identifiers):
         return "an identifier of the patient was found in it"
+    if reason := shown.why_not(page):
+        return reason
     own = read_plan(folder).input.sha256
     (inside / page.name).write_bytes(page.read_bytes().replace(own.encode(), document.input.sha256.encode()))
     return ""
@@ -237,11 +243,7 @@ def _check(inside: Path, identifiers: set[bytes]) -> None:
 
 def _printed(folder: Path) -> Iterator[str]:
     """Give what the settings had printed on the report."""
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    config = manifest.get("settings", {}).get("config", {}) if isinstance(manifest, dict) else {}
+    config = read_manifest(folder).get("settings", {}).get("config", {})
     for section in config.values():
         if isinstance(section, dict):
             yield str(section.get("patient", ""))

@@ -35,7 +35,7 @@ def write_picture(path: Path, target: Target, number: int, rgb: NDArray[np.uint8
     title = path.stem.replace("_", " ")
     pixels = np.ascontiguousarray(rgb).tobytes()
     data = target.new(PICTURE, number, hashlib.sha256(pixels).digest())
-    data.ConversionType, data.BurnedInAnnotation = "WSD", "NO"
+    data.ConversionType, data.BurnedInAnnotation = "WSD", _burned_in(target)
     data.ImageType = ["DERIVED", "SECONDARY"]
     data.ImageComments = f"{title}. {NOTICE}"
     data.PatientOrientation, data.BodyPartExamined = "", "PELVIS"
@@ -52,7 +52,7 @@ def write_pdf(path: Path, target: Target, pdf: bytes) -> Path:
     """Write a PDF as an encapsulated document that refers to the structured report (PS3.3 A.45.1)."""
     data = _encapsulated(target, PDF, 1, "sacroplan report", pdf, "application/pdf")
     data.ConceptNameCodeSequence = code_sequence(REPORT)
-    data.ConversionType = "WSD"
+    data.ConversionType, data.BurnedInAnnotation = "WSD", _burned_in(target)
     data.SourceInstanceSequence = target.refer(REPORT_KIND).ReferencedInstanceSequence
     return save(data, path)
 
@@ -86,3 +86,8 @@ def _encapsulated(target: Target, kind: Kind, number: int, title: str, body: byt
     data.EncapsulatedDocumentLength = len(body)
     data.EncapsulatedDocument = body + bytes(len(body) % 2)
     return data
+
+
+def _burned_in(target: Target) -> str:
+    """Say of what shows the CT what the CT says of itself."""
+    return "YES" if str(target.header.get("BurnedInAnnotation", "")) == "YES" else "NO"

@@ -217,6 +217,17 @@ def test_resampled_slices_are_named_by_the_series_alone(case, tmp_path):
     assert read_given_labels(path, case.placed.grid).findings == ()
 
 
+def test_text_burned_into_any_slice_is_told_by_all_that_shows_it(files, tmp_path):
+    case = made_case(upright(), tmp_path / "ct")
+    path = sorted(case.origin.path.iterdir())[3]
+    ds = dcmread(path)
+    ds.BurnedInAnnotation = "YES"
+    ds.save_as(path)
+    told = {p.stem: dcmread(p).get("BurnedInAnnotation") for p in
+            write_dicom(tmp_path / "dicom", target_of(case), case.placed, files)}  # fmt: skip
+    assert (told["figure_left_axial"], told["document_report"], told["mesh_implant_left_1"]) == ("YES", "YES", "NO")
+
+
 def test_frames_of_one_file_are_named_by_their_numbers(tmp_path):
     grid = upright()
     save_one(tmp_path / "ct.dcm", enhanced_dataset(body(grid.shape_zyx), grid, [3, 1, 2, 0, 8, 7, 6, 5, 4]))

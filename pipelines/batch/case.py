@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import faulthandler
 import os
 import re
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 
+from pipelines.batch.disk import FULL, blaming_the_disk
 from pipelines.batch.model import Outcome, Status, Study, Task
 from pipelines.batch.record import RECORD, measures_of, record_of, write_record
 from pipelines.batch.thumbnail import write_thumbnail
@@ -21,13 +21,11 @@ from planner.case import CaseSettings
 from planner.dicom.series import SeriesReport
 from planner.errors import BackendError, InputRefusedError, SacroplanError
 
-__all__ = ["DISK_FULL", "Planner", "give_up", "link_files", "plan_and_write", "plan_study", "sweep"]
+__all__ = ["Planner", "give_up", "link_files", "plan_and_write", "plan_study", "sweep"]
 
 Planner = Callable[[Path, CaseSettings, Path], object]
 """Plans a folder of links into a result folder."""
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""No case's fault."""
 PACKAGES = ("planner", "pipelines", "sample_data")
 
 
@@ -73,7 +71,7 @@ def _plan(task: Task, planner: Planner) -> Outcome:
 
     series: list[SeriesReport] = []
     outcome = Outcome(Status.PLANNED)
-    with _folder(task) as partial:
+    with _folder(task) as partial, blaming_the_disk(partial):
         links = link_files(task.study, task.root, partial / "input")
         try:
             series = list_series(links, resample=task.settings.resample)
@@ -138,7 +136,7 @@ def _limited(task: Task) -> Iterator[None]:
 def _explain(error: Exception) -> Outcome:
     if isinstance(error, InputRefusedError):
         return Outcome(Status.REFUSED, _kebab(error), str(error))
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if isinstance(error, OSError) and error.errno in FULL:
         return Outcome(Status.STOPPED, "disk-full", "The disk is full.")
     if isinstance(error, MemoryError):
         return Outcome(Status.FAILED, "memory", "There was not enough memory for this scan.", passing=True)

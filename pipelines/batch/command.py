@@ -87,14 +87,14 @@ def _engine(workers: int | None, scheduler: str | None) -> AbstractContextManage
 
 
 def _run(export: Path, out: Path, options: BatchOptions, engine: AbstractContextManager[Engine]) -> BatchReport:
-    from pipelines.batch.case import DISK_FULL
+    from pipelines.batch.disk import FULL
     from pipelines.batch.run import run_batch
 
     try:
         with engine as ready, _progress() as watcher:
             return run_batch(export, out, options, ready, watcher)
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if error.errno not in FULL:
             raise
         typer.echo("sacroplan: the disk is full. Free some space and start again: it goes on from here.", err=True)
         raise typer.Exit(EXIT_FAILED) from error

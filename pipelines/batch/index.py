@@ -5,6 +5,7 @@ It holds paths and identifiers, and stays beside the results of the site that ow
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -16,6 +17,7 @@ from itertools import islice
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from pipelines.batch.disk import is_full
 from pipelines.batch.files import export_files, export_root
 from pipelines.batch.headers import CT, DAMAGED, IMAGE, UNREADABLE, Header, read_header
 from pipelines.batch.model import Study
@@ -56,6 +58,8 @@ def open_index(path: Path) -> Iterator[Index]:
     ------
     ConfigError
         If another run has it open, or it is no index.
+    OSError
+        If the disk is full.
     """
     connection = sqlite3.connect(path, timeout=0, isolation_level=None)
     try:
@@ -66,6 +70,8 @@ def open_index(path: Path) -> Iterator[Index]:
         connection.execute("COMMIT")
         yield Index(connection)
     except sqlite3.OperationalError as error:
+        if is_full(error, path.parent) or error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise OSError(errno.ENOSPC, "The disk is full.") from error
         if "locked" not in str(error):
             raise
         raise ConfigError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -153,6 +155,7 @@ def serve(
         send_to=Peer.parse(send_to, title, secure) if send_to else None,
         batch=BatchOptions(CaseSettings(config=load_config(config))),
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # how services are ended; workers are ended with it
     with local_cluster(workers) as engine:
         service = Service(out, options, engine)
         with listening(service, options):

@@ -28,7 +28,8 @@ from pydicom.uid import (
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 
-from pipelines.pacs.incoming import Saved, save_instance, study_folder
+from pipelines.pacs.attempts import insist
+from pipelines.pacs.incoming import Saved, publish, save_instance, study_folder
 from pipelines.pacs.model import Peer, Query
 from planner.dicom.headers import PARSER_ERRORS
 from planner.errors import BackendError
@@ -62,8 +63,6 @@ SYNTAXES = (
 )  # fmt: skip
 """Transfer syntaxes that we take CT in."""
 
-ATTEMPTS = 3
-"""Associations that are tried for one study [P]."""
 TIMEOUT_S = 30.0
 SUCCESS, PENDING = 0x0000, (0xFF00, 0xFF01)
 WARNINGS = (0xB000, 0xB006, 0xB007)
@@ -117,15 +116,8 @@ def fetch(peer: Peer, study_uid: str, root: Path) -> Path:
     """
     folder = study_folder(root, study_uid)
     partial = folder.with_name(f".{folder.name}.partial")
-    error = BackendError("nothing was tried.")
-    for _ in range(ATTEMPTS):
-        try:
-            _get(peer, study_uid, partial)
-        except BackendError as failed:
-            error = failed
-            continue
-        return _publish(partial, folder)
-    raise error
+    insist(lambda: _get(peer, study_uid, partial))
+    return publish(partial, folder)
 
 
 def _get(peer: Peer, study_uid: str, partial: Path) -> None:
@@ -165,15 +157,6 @@ def _whole(peer: Peer, status: Dataset, partial: Path) -> None:
         raise _refused(peer, "C-GET", status)
 
 
-def _publish(partial: Path, folder: Path) -> Path:
-    """Put what has come in into its place, beside what is there from earlier."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(partial.glob("*.dcm")):
-        path.replace(folder / path.name)
-    partial.rmdir()
-    return folder
-
-
 def move(peer: Peer, study_uid: str, destination: str) -> None:
     """Have a study sent to another application entity, such as our own ``pacs serve`` (C-MOVE).
 
@@ -198,15 +181,8 @@ def send(peer: Peer, files: Sequence[Path]) -> int:
         If one was not taken, after several attempts.
     """
     left = list(files)
-    error = BackendError("nothing was tried.")
-    for _ in range(ATTEMPTS):
-        try:
-            _store_all(peer, left)
-        except BackendError as failed:
-            error = failed
-            continue
-        return len(files)
-    raise error
+    insist(lambda: _store_all(peer, left))
+    return len(files)
 
 
 def _store_all(peer: Peer, left: list[Path]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 from enum import Enum
 from pathlib import Path
 
-__all__ = ["Saved", "save_instance", "study_folder"]
+__all__ = ["Saved", "publish", "save_instance", "study_folder"]
 
 
 class Saved(Enum):
@@ -48,6 +49,15 @@ def save_instance(folder: Path, instance_uid: str, content: bytes) -> Saved:
     finally:
         partial.unlink(missing_ok=True)
     return Saved.NEW
+
+
+def publish(partial: Path, folder: Path) -> Path:
+    """Put what has come in whole into its place, beside what is there from earlier."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(partial.glob("*.dcm")):
+        path.replace(folder / path.name)
+    shutil.rmtree(partial)
+    return folder
 
 
 def _short(uid: str) -> str:

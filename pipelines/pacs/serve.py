@@ -6,6 +6,7 @@ moment and started again.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pynetdicom import AE, evt
 from pynetdicom.transport import ThreadedAssociationServer
 
 from pipelines.batch.case import Planner, plan_and_write
+from pipelines.batch.disk import FULL
 from pipelines.batch.engine import Engine
 from pipelines.batch.log import EventLog
 from pipelines.batch.record import read_record
@@ -32,6 +34,10 @@ __all__ = ["ServeOptions", "Service", "listening"]
 
 QUIET_S = 30.0
 """Between the last image and planning [P]: scanners pause between series of one study."""
+FULL_DISK_PAUSE_S = 60.0
+"""Before planning is tried again where the disk was full [P]."""
+SEND_PAUSE_S = 60.0
+"""Before results are sent again to a peer that did not take them [P]."""
 OUT_OF_RESOURCES = 0xA700
 """Refused: Out of Resources (PS3.4 B.2.3); the sender keeps the image and tries again."""
 NO_STUDY = 0xA900
@@ -81,7 +87,9 @@ class Service:
         self.arrivals = Arrivals(options.quiet_s, clock)
         for folder in sorted(self._arriving.iterdir()):
             self.arrivals.left_over(folder.name)
-        self._unsent = True  # what an earlier run planned may not have gone back
+        self._clock = clock
+        self._send_at = clock()  # what an earlier run planned may not have gone back
+        self._again_at = clock() if any(self._whole.iterdir()) else math.inf
         self._lock = threading.Lock()
 
     def store(self, event: evt.Event) -> int:
@@ -104,18 +112,37 @@ class Service:
         self.arrivals.hung_up(id(event.assoc), properly=properly)
 
     def step(self, planner: Planner = plan_and_write) -> int:
-        """Plan what is whole and send what is planned; the number of studies that were due."""
+        """Plan what is whole and send what is planned; the number of studies that were due.
+
+        A full disk does not end the service: it goes on after `FULL_DISK_PAUSE_S`.
+        """
         due = self.arrivals.due()
+        try:
+            self._take(due, planner)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            self._pause()
+            for name in due:
+                if (self._arriving / name).is_dir():
+                    self.arrivals.left_over(name)
+        return len(due)
+
+    def _take(self, due: list[str], planner: Planner) -> None:
         for name in due:
             with self._lock:
                 self._accept(name)
-        if due:
+        if due or self._clock() >= self._again_at:
+            self._again_at = math.inf
             self._log.write("whole", studies=len(due))
-            run_batch(self._whole, self._out, self._options.batch, self._engine, planner=planner)
-            self._unsent = True
-        if self._unsent and self._options.send_to is not None:
-            self._unsent = not self._send_all(self._options.send_to)
-        return len(due)
+            if run_batch(self._whole, self._out, self._options.batch, self._engine, planner=planner).stopped:
+                self._pause()
+            self._send_at = self._clock()
+        if self._clock() >= self._send_at and self._options.send_to is not None:
+            self._send_at = math.inf if self._send_all(self._options.send_to) else self._clock() + SEND_PAUSE_S
+
+    def _pause(self) -> None:
+        self._again_at = self._clock() + FULL_DISK_PAUSE_S
 
     def _accept(self, name: str) -> None:
         """Move a study to where it is planned, beside what had come of it before."""

@@ -13,9 +13,12 @@ import pydicom
 from dicomweb_client.api import DICOMwebClient
 from dicomweb_client.session_utils import create_session
 from pydicom.dataset import Dataset
+from pydicom.pixels.utils import get_expected_length
+from pydicom.uid import UID
 from requests import RequestException
 
-from pipelines.pacs.incoming import save_instance, study_folder
+from pipelines.pacs.attempts import insist
+from pipelines.pacs.incoming import publish, save_instance, study_folder
 from pipelines.pacs.model import Query, Tls
 from planner.errors import BackendError
 
@@ -37,7 +40,9 @@ def client_of(url: str, tls: Tls | None = None) -> DICOMwebClient:
         if tls.certificate:
             session.cert = (str(tls.certificate), str(tls.key)) if tls.key else str(tls.certificate)
     token = os.environ.get(TOKEN_VARIABLE)
-    return DICOMwebClient(url, session=session, headers={"Authorization": f"Bearer {token}"} if token else None)
+    client = DICOMwebClient(url, session=session, headers={"Authorization": f"Bearer {token}"} if token else None)
+    client.set_http_retry_params(retry=False)  # it prints tracebacks, and takes an answer that was cut off for whole
+    return client
 
 
 def find_web(client: DICOMwebClient, query: Query) -> list[str]:
@@ -65,10 +70,15 @@ def fetch_web(client: DICOMwebClient, study_uid: str, root: Path) -> Path:
     Raises
     ------
     BackendError
-        If it did not come in whole.
+        If it did not come in whole, after several attempts.
     """
     folder = study_folder(root, study_uid)
     partial = folder.with_name(f".{folder.name}.partial")
+    insist(lambda: _fetch_all(client, study_uid, partial))
+    return publish(partial, folder)
+
+
+def _fetch_all(client: DICOMwebClient, study_uid: str, partial: Path) -> None:
     with _told("WADO-RS"):
         series = client.search_for_series(study_uid, fields=["NumberOfSeriesRelatedInstances"])
         for one in series:
@@ -76,21 +86,30 @@ def fetch_web(client: DICOMwebClient, study_uid: str, root: Path) -> Path:
                 _fetch_series(client, study_uid, one, partial)
     if not partial.is_dir():
         raise BackendError("WADO-RS: the study holds no CT.", "Check the study's UID.")
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(partial.glob("*.dcm")):
-        path.replace(folder / path.name)
-    partial.rmdir()
-    return folder
 
 
 def _fetch_series(client: DICOMwebClient, study_uid: str, series: dict[str, dict[str, object]], partial: Path) -> None:
     seen = set()
     for dataset in client.iter_series(study_uid, _value(series, SERIES_UID), media_types=(("application/dicom", "*"),)):
+        if not _is_whole(dataset):
+            raise BackendError("WADO-RS: the answer was cut off within an image.", "Try again.")
         seen.add(str(dataset.SOPInstanceUID))
         save_instance(partial, str(dataset.SOPInstanceUID), _bytes(dataset))
     announced = _value(series, SERIES_INSTANCES)
     if announced and len(seen) < int(announced):
         raise BackendError(f"WADO-RS: found {len(seen)} images of a series, expected {announced}.", "Try again.")
+
+
+def _is_whole(dataset: Dataset) -> bool:
+    """Tell an image from what is left of one whose end never came: the client hands on both."""
+    if "SOPInstanceUID" not in dataset or "PixelData" not in dataset:
+        return False
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    try:
+        packed = syntax is None or UID(syntax).is_compressed
+        return packed or len(dataset.PixelData) >= get_expected_length(dataset)
+    except (AttributeError, ValueError):  # no size of its own: not for us to judge
+        return True
 
 
 def _bytes(dataset: Dataset) -> bytes:
@@ -107,8 +126,12 @@ def send_web(client: DICOMwebClient, files: Sequence[Path]) -> int:
     Raises
     ------
     BackendError
-        If one was not taken.
+        If one was not taken, after several attempts.
     """
+    return insist(lambda: _store_all(client, files))
+
+
+def _store_all(client: DICOMwebClient, files: Sequence[Path]) -> int:
     with _told("STOW-RS"):
         answer = client.store_instances([pydicom.dcmread(path) for path in files])
     failed = len(answer.get("FailedSOPSequence", []))

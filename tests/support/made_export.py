@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,8 @@ GRID = Grid(SHAPE, np.diag([1.0, 1.0, 2.0, 1.0]))
 BROKEN_EVERY = 10
 KINDS = ("cut pixels", "cut header", "missing slice", "no CT", "two phases")
 """How broken studies are broken, in turn."""
+HANGING, KILLED, KILLED_ONCE, GOOD = range(4)
+"""Studies that `deadly_planner` knows; all others are good."""
 
 
 def write_export(folder: Path, studies: int) -> Path:
@@ -29,7 +33,7 @@ def write_export(folder: Path, studies: int) -> Path:
         place.mkdir(parents=True)
         write_study(place, number)
         if number % BROKEN_EVERY == BROKEN_EVERY - 1:
-            _break(place, KINDS[number // BROKEN_EVERY % len(KINDS)])
+            break_study(place, KINDS[number // BROKEN_EVERY % len(KINDS)])
         elif number % 7 == 0:
             shutil.copytree(place, folder / f"again {number}")
     (folder / "readme.txt").write_text("not an image")
@@ -50,7 +54,8 @@ def write_study(folder: Path, number: int) -> None:
         ds.save_as(folder / f"IM{k}", enforce_file_format=True)
 
 
-def _break(folder: Path, kind: str) -> None:
+def break_study(folder: Path, kind: str) -> None:
+    """Break a study in one of the ways of `KINDS`."""
     second = sorted(folder.iterdir())[1]
     if kind == "cut pixels":
         second.write_bytes(second.read_bytes()[:-40])
@@ -104,3 +109,17 @@ def fake_planner(source: Path, settings: object, folder: Path) -> None:
     content = {"input": {"complete": True}, "findings": findings, "sides": {"left": side, "right": side}}
     (folder / "plan.json").write_text(json.dumps(content))
     (folder / "manifest.json").write_text(json.dumps({"stages": [{"name": "all", "seconds": 1.0}]}))
+
+
+def deadly_planner(source: Path, settings: object, folder: Path) -> None:
+    """Hang, die, or die the first time, by the mean of the voxels."""
+    fake_planner(source, settings, folder)
+    plan = json.loads((folder / "plan.json").read_text())
+    number = int(plan["sides"]["left"]["joint"]["articular_area_mm2"] - 1501.5)
+    marker = folder.parents[2] / "died once"
+    if number == HANGING:
+        signal.pause()
+    if number == KILLED or (number == KILLED_ONCE and not marker.exists()):
+        if number == KILLED_ONCE:
+            marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 
 import pytest
 
-from pipelines.batch.engine import CASE_PEAK_BYTES, connect, fitting_workers, local_cluster
+from pipelines.batch.engine import CASE_PEAK_BYTES, fitting_workers, local_cluster
 from pipelines.batch.model import Status
 from pipelines.batch.run import BatchOptions, run_batch
 from planner.errors import ConfigError
 
-from support.made_export import fake_planner, write_study
-
-HANGING, KILLED, KILLED_ONCE, GOOD = range(4)
-
-
-def deadly_planner(source, settings, folder):
-    """Hang, die, or die the first time, by the mean of the voxels."""
-    fake_planner(source, settings, folder)
-    plan = json.loads((folder / "plan.json").read_text())
-    number = int(plan["sides"]["left"]["joint"]["articular_area_mm2"] - 1501.5)
-    marker = folder.parents[2] / "died once"
-    if number == HANGING:
-        signal.pause()
-    if number == KILLED or (number == KILLED_ONCE and not marker.exists()):
-        if number == KILLED_ONCE:
-            marker.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
+from support.made_export import GOOD, HANGING, KILLED, KILLED_ONCE, deadly_planner, write_study
 
 
 @pytest.mark.slow
@@ -60,9 +42,3 @@ def test_no_more_workers_than_memory_holds(asked, cases, cores, workers):
 def test_too_little_memory_for_one_case_is_told():
     with pytest.raises(ConfigError, match=r"0\.8 GB of memory are free"):
         fitting_workers(None, CASE_PEAK_BYTES // 2, 2)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_missing_scheduler_is_told():
-    with pytest.raises(ConfigError, match="no Dask scheduler"), connect("tcp://127.0.0.1:1"):
-        pass

@@ -1,18 +1,16 @@
-"""What pynetdicom leaves behind is collected where it was left, not within some later test."""
+"""What pynetdicom leaves behind is collected where it was left, and no test waits between two attempts."""
 
 from __future__ import annotations
 
-import gc
-import warnings
-from collections.abc import Iterator
-
 import pytest
+
+from pipelines.pacs import attempts
+
+from support.sockets import collecting
 
 
 @pytest.fixture(autouse=True)
-def _sockets_left_unclosed_are_collected_here() -> Iterator[None]:
-    """Sockets of associations that failed are dropped unclosed by pynetdicom (3.0)."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+def _at_once_and_tidily(monkeypatch):
+    monkeypatch.setattr(attempts, "PAUSE_S", 0.0)
+    with collecting():
+        yield

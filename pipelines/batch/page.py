@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.batch.cohort import Distribution
-from pipelines.batch.table import SIDES, Row
+from pipelines.batch.histogram import histogram
+from pipelines.batch.table import SIDES, Row, is_outlier
 from pipelines.batch.thumbnail import THUMBNAIL
 from planner import NOTICE
 
@@ -17,13 +18,16 @@ __all__ = ["page"]
 
 STYLE = """
 :root{color-scheme:light dark;--line:#8884;--bad:#c62828;--warn:#b26a00;--good:#2e7d32}
-body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1500px;padding:0 1rem}
+body{font:14px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:1900px;padding:0 1rem}
 .notice{border-left:4px solid var(--bad);padding:.3rem .8rem;font-weight:600}
 h2{margin-top:2rem} table{border-collapse:collapse} td,th{padding:.35rem .6rem;border-bottom:1px solid var(--line);
 text-align:left;vertical-align:top;font-variant-numeric:tabular-nums}
-#cases{width:100%} #cases th{cursor:pointer;position:sticky;top:0;background:Canvas;min-width:3.5rem}
+#cases td:nth-child(4){min-width:16rem;max-width:26rem} #cases td:nth-child(5){white-space:nowrap}
+#cases th{cursor:pointer;position:sticky;top:0;background:Canvas;min-width:3.2rem}
+svg{fill:#5b8db8;display:block} .far{fill:var(--warn)} .side{border-left:2px solid var(--line)}
+.columns{display:flex;gap:4rem;flex-wrap:wrap}
 th[aria-sort=ascending]::after{content:" \\25B2"} th[aria-sort=descending]::after{content:" \\25BC"}
-img{width:120px;display:block;border-radius:4px} .scroll{overflow-x:auto}
+img{width:180px;display:block;border-radius:4px}
 .planned{color:var(--good)} .failed,.refused,.left{color:var(--bad)} .outlier{color:var(--warn)}
 .tiles{display:flex;gap:1rem;flex-wrap:wrap}.tile{border:1px solid var(--line);border-radius:8px;padding:.6rem 1rem}
 .tile b{display:block;font-size:1.6rem} code{font-size:12px} input{font:inherit;padding:.3rem .6rem;width:20rem}
@@ -43,8 +47,17 @@ document.getElementById('find').addEventListener('input',event=>{
  for(const row of body.rows)row.hidden=!row.textContent.toLowerCase().includes(words);});
 """
 
-SHOWN = ("gap_median_mm", "least_proven_mm", "corridor_mm", "diameter_mm", "length_mm", "score")
-"""Figures of a side in the table; all are in ``summary.csv``."""
+REPORT = "report.html"
+HEADS = {
+    "plan": "plan",
+    "gap_median_mm": "gap mm",
+    "least_proven_mm": "clear mm",
+    "corridor_mm": "corridor mm",
+    "diameter_mm": "⌀ mm",
+    "length_mm": "length mm",
+    "score": "score",
+}
+"""Short words over the table's columns; `WORDS` explains them where the pointer rests."""
 WORDS = {
     "gap_median_mm": "gap, mm",
     "gap_p95_mm": "gap, 95th percentile, mm",
@@ -57,6 +70,8 @@ WORDS = {
     "articular_share": "share in the articular zone",
     "score": "score",
 }
+MOST_ROWS = 5000
+"""Cases that a browser shows and sorts at once [P]: of more, those that need a look come first."""
 
 
 def page(
@@ -77,14 +92,16 @@ def page(
     cases : Path
         The same, to see which pictures there are.
     """
+    planned = sum(row["status"] == "planned" for row in rows)
     parts = [
         f"<h1>sacroplan batch</h1><p class=notice>{NOTICE}</p>",
         _tiles(rows, no_ct),
+        "<div class=columns>",
         _counts("Failures and refusals by reason", _reasons(rows)),
-        _counts("Findings", Counter(f for row in rows for f in (row["findings"] or "").split("; ") if f)),
+        _counts("Findings", Counter(f for row in rows for f in (row["findings"] or "").split("; ") if f), planned),
         _counts("Studies without CT, by modality", no_ct),
-        "<h2>Cohort</h2>" + _cohort(cohort),
-        "<h2>Outliers</h2>" + _outliers(rows),
+        "</div><h2>Cohort</h2>" + _cohort(cohort, rows),
+        "<h2>Outliers</h2>" + _outliers(rows, folder, cases),
         "<h2>Cases</h2><p><input id=find placeholder='find a case, status, finding' aria-label='Find'></p>",
         _cases(rows, folder, cases),
     ]
@@ -106,36 +123,56 @@ def _tiles(rows: Sequence[Row], no_ct: Mapping[str, int]) -> str:
     return f"<div class=tiles>{cells}</div>"
 
 
-def _counts(title: str, counts: Mapping[str, int]) -> str:
+def _counts(title: str, counts: Mapping[str, int], of: int = 0) -> str:
+    """List counts, most first; as shares too, where they are `of` something."""
     if not counts:
         return ""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    body = "".join(f"<tr><td>{escape(name)}<td>{count}" for name, count in ordered)
-    return f"<h2>{title}</h2><table>{body}</table>"
+    share = (lambda count: f"<td>{100 * count / of:.0f} %") if of else (lambda count: "")
+    body = "".join(f"<tr><td>{escape(name)}<td>{count}{share(count)}" for name, count in ordered)
+    return f"<div><h2>{title}</h2><table>{body}</table></div>"
 
 
-def _cohort(cohort: Iterable[Distribution]) -> str:
+def _cohort(cohort: Iterable[Distribution], rows: Sequence[Row]) -> str:
     body = "".join(
-        f"<tr><td>{WORDS[one.measure]}<td>{one.count}"
+        f"<tr><td>{WORDS[one.measure]}<td>{histogram(*_values(rows, one.measure))}<td>{one.count}"
         + "".join(f"<td>{v:.4g}" for v in (one.least, one.lower_quartile, one.median, one.upper_quartile, one.most))
         for one in cohort
     )
-    heads = "<th>measure<th>sides<th>least<th>quartile<th>median<th>quartile<th>most"
+    heads = "<th>measure<th>distribution<th>sides<th>least<th>quartile<th>median<th>quartile<th>most"
     return f"<table><thead><tr>{heads}</thead><tbody>{body}</tbody></table>" if body else "<p>No figures.</p>"
 
 
-def _outliers(rows: Iterable[Row]) -> str:
-    found = [row for row in rows if row["outliers"]]
-    body = "".join(f"<tr><td><code>{row['case']}</code><td class=outlier>{escape(row['outliers'])}" for row in found)
+def _values(rows: Iterable[Row], measure: str) -> tuple[list[float], list[float]]:
+    """Give a measure's values of all sides, and the outliers among them."""
+    found = [(row[f"{s}_{measure}"], is_outlier(row, s, measure)) for row in rows for s in SIDES]
+    known = [(value, far) for value, far in found if value is not None]
+    return [value for value, _ in known], [value for value, far in known if far]
+
+
+def _outliers(rows: Iterable[Row], folder: str, cases: Path) -> str:
+    body = "".join(
+        f"<tr><td>{_link(row['case'], folder, cases)}<td>{side}<td>{WORDS[name]}"
+        f"<td class=outlier>{row[f'{side}_{name}']:.4g}"
+        for row in rows
+        for side in SIDES
+        for name in WORDS
+        if is_outlier(row, side, name)
+    )
     return f"<table>{body}</table>" if body else "<p>None.</p>"
 
 
-def _cases(rows: Iterable[Row], folder: str, cases: Path) -> str:
-    names = ["picture", "case", "status", "why", "findings"]
-    names += [f"{side} {WORDS.get(name, name)}" for side in SIDES for name in ("plan", *SHOWN)]
-    heads = "".join(f"<th>{name}" for name in (*names, "seconds"))
-    body = "".join(_case(row, folder, cases) for row in rows)
-    return f"<div class=scroll><table id=cases><thead><tr>{heads}</thead><tbody>{body}</tbody></table></div>"
+def _cases(rows: Sequence[Row], folder: str, cases: Path) -> str:
+    heads = "".join(f"<th>{name}" for name in ("picture", "case", "status", "why", "findings"))
+    for side in SIDES:
+        heads += "".join(
+            f"<th title='{side} {WORDS.get(name, name)}'{' class=side' if name == 'plan' else ''}>{side} {word}"
+            for name, word in HEADS.items()
+        )
+    shown = sorted(rows, key=lambda row: (row["status"] == "planned" and not row["outliers"], row["case"]))[:MOST_ROWS]
+    more = f"<p>{len(shown)} of {len(rows)} cases; all are in summary.csv.</p>" if len(shown) < len(rows) else ""
+    body = "".join(_case(row, folder, cases) for row in shown)
+    return f"{more}<table id=cases><thead><tr>{heads}<th>seconds</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _case(row: Row, folder: str, cases: Path) -> str:
@@ -144,16 +181,22 @@ def _case(row: Row, folder: str, cases: Path) -> str:
     why = ": ".join(escape(text) for text in (row["reason"], row["message"]) if text)
     cells = [
         f"<td>{picture}",
-        f"<td><a href='{place}/'><code>{key}</code></a>",
+        f"<td>{_link(key, folder, cases)}",
         f"<td class={row['status']}>{row['status']}",
         f"<td>{why}",
-        f"<td>{escape(row['findings'] or '')}",
+        f"<td>{'<br>'.join(escape(one) for one in (row['findings'] or '').split('; '))}",
     ]
     for side in SIDES:
-        cells.append(f"<td>{escape(row[f'{side}_status'] or '')} {escape(row[f'{side}_grade'] or '')}")
-        cells += [_number(row[f"{side}_{name}"]) for name in SHOWN]
+        cells.append(f"<td class=side>{escape(row[f'{side}_status'] or '')} {escape(row[f'{side}_grade'] or '')}")
+        cells += [_number(row[f"{side}_{name}"], far=is_outlier(row, side, name)) for name in HEADS if name != "plan"]
     return "<tr>" + "".join(cells) + _number(row["seconds"])
 
 
-def _number(value: Any) -> str:
-    return "<td data-v=''>" if value is None else f"<td data-v='{value}'>{value:.4g}"
+def _link(key: str, folder: str, cases: Path) -> str:
+    """Lead to a case's report, or to its folder where it has none."""
+    page = REPORT if (cases / key / REPORT).is_file() else ""
+    return f"<a href='{folder}/{key}/{page}'><code>{key}</code></a>"
+
+
+def _number(value: Any, *, far: bool = False) -> str:
+    return "<td data-v=''>" if value is None else f"<td data-v='{value}'{' class=outlier' if far else ''}>{value:.4g}"

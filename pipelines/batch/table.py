@@ -9,7 +9,7 @@ from typing import Any
 from pipelines.batch.cohort import MEASURES, outliers
 from pipelines.batch.record import read_record
 
-__all__ = ["COLUMNS", "Row", "rows_of"]
+__all__ = ["COLUMNS", "SIDES", "Row", "is_outlier", "rows_of"]
 
 Row = dict[str, Any]
 
@@ -30,6 +30,11 @@ def rows_of(cases: Path, keys: Iterable[str]) -> list[Row]:
     for name, case in _far_off(rows):
         flags[case].append(name)
     return [{**row, "outliers": "; ".join(flags[row["case"]])} for row in rows]
+
+
+def is_outlier(row: Row, side: str, measure: str) -> bool:
+    """Whether a figure of a side lies far off those of all others."""
+    return f"{side} {measure} (" in (row["outliers"] or "")
 
 
 def _row(key: str, record: Mapping[str, Any] | None) -> Row:

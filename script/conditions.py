@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["BASES", "CONDITIONS", "Condition", "MadeCase", "cases"]
+__all__ = ["BASES", "CONDITIONS", "FINDING_BASES", "Condition", "MadeCase", "cases"]
 
 Gaps = tuple[float, float]
 Angles = tuple[float, float, float]
@@ -24,6 +24,16 @@ BASES = {
     "T": ("totalsegmentator", "example"),
 }
 """Pelves: source and case. A, B, C, D are planned with a shape model that was built without them."""
+
+FINDING_BASES = {
+    "G": ("jhu", "2"),
+    "H": ("jhu", "8"),
+    "I": ("jhu", "10"),
+    "J": ("jhu", "14"),
+    "K": ("jhu", "20"),
+    "L": ("jhu", "27"),
+}
+"""Pelves that the findings are measured on, and nothing was settled on; planned like A, B, C, D."""
 
 Extra = Literal[
     "contrast", "calcified", "prosthesis", "screws", "transitional", "arms", "cushions", "child", "bridge",

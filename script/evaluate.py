@@ -35,7 +35,7 @@ import numpy as np
 import SimpleITK
 from accuracy_page import accuracy_page
 from calibrate_confidence import SOURCES
-from conditions import BASES, MadeCase, cases
+from conditions import BASES, FINDING_BASES, MadeCase, cases
 from findings_accuracy import run_findings
 from joint_accuracy import run_rows
 from joint_page import joint_page
@@ -108,7 +108,7 @@ def fingerprint() -> str:
 
 def prepare(setup: Setup, base: str) -> str:
     """Make what all cases of a base need: its distance fields, and the shape model without it."""
-    source, name = BASES[base]
+    source, name = (BASES | FINDING_BASES)[base]
     if source in ("hubmap", "jhu"):
         load_base(setup.data, setup.bases, source, name)
     if source == "jhu" and not setup.left_out(base).is_file():
@@ -288,7 +288,7 @@ def findings(arguments: argparse.Namespace) -> int:
 
     def model_of(base: str) -> Path | None:
         prepare(setup, base)
-        return setup.left_out(base) if BASES[base][0] == "jhu" else None
+        return setup.left_out(base) if (BASES | FINDING_BASES)[base][0] == "jhu" else None
 
     source = (arguments.data, setup.bases, model_of)
     run_findings(arguments.out / "findings", arguments.only, setup.code, source, again=arguments.again)

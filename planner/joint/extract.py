@@ -57,7 +57,7 @@ def extract_joint(volume: Volume, bones: Bones, side: Side, config: JointConfig)
     bridge = find_bridge(measured, profiles, articular, volume.grid)
     beside = (
         *vacuum_findings(measured, fit, articular, side),
-        *accessory_joint_findings(measured, articular, side, bones.frame.posterior_lps),
+        *accessory_joint_findings(measured, articular, bones, side),
         *metal_findings(volume, measured.sheet.vertices_lps, side),
     )
     return replace(

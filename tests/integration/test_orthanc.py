@@ -30,7 +30,7 @@ from support.dicom_files import UID_ROOT
 from support.made_export import write_study
 from support.sockets import collecting
 
-ORTHANC = shutil.which("Orthanc")
+ORTHANC = shutil.which("Orthanc") or shutil.which("/usr/sbin/Orthanc")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 STUDY = f"{UID_ROOT}1"
 SHARES = (0.1, 0.5, 0.9)

@@ -172,7 +172,8 @@ def _draw_foramina(axes: Axes, case: FigureCase, side: Side, beam: Beam, size: T
             x, y = beam.project(foramen.centre_lps)
             radius = foramen.width_mm / 2 * beam.magnification(foramen.centre_lps)
             style = "-" if foramen.aspect == "ventral" else "--"
-            axes.add_patch(Circle((x, y), radius, fill=False, ls=style, lw=1.1 * size.line, ec=palette.KEEPOUT))
+            line = {"fill": False, "ls": style, "lw": 1.1 * size.line, "path_effects": CASING}
+            axes.add_patch(Circle((x, y), radius, ec=palette.KEEPOUT, **line))
             if foramen.aspect == "ventral" and size is SCREEN:
                 axes.text(x, y, foramen.level, size=6.5, color="#FFFFFF", ha="center", va="center", path_effects=CASING)
 

@@ -99,7 +99,7 @@ def _draw_bone(axes: Axes, label: Label, share: Vector, at: tuple[Vector, Vector
         room = ndi.distance_transform_edt(np.pad(share > 0.5, 1))[1:-1, 1:-1]
         row, column = np.unravel_index(room.argmax(), room.shape)
         if room[row, column] * (at[0][1] - at[0][0]) >= NAMED_MM:
-            words: dict[str, Any] = {"size": size.word, "color": palette.BONES[label], "path_effects": CASING}
+            words: dict[str, Any] = {"size": size.word, "color": "#FFFFFF", "path_effects": CASING}
             place = float(at[0][column]), float(at[1][row])
             axes.text(*place, palette.BONE_NAMES[label], ha="center", va="center", clip_on=True, **words)
 

@@ -162,7 +162,7 @@ def candidate_table(entry: SideDocument) -> Table:
 def _measures(candidate: CandidateDocument) -> Iterator[tuple[str, str]]:
     implant, angles, scan = candidate.implant, candidate.angles_deg, candidate.angles_in_scan_deg
     yield "grade, score", f"{candidate.grade}, {candidate.score:.2f}"
-    yield "implant, mm", f"{implant.id} {implant.diameter_mm:g} x {implant.length_mm:g}"
+    yield "implant, mm", f"{implant.diameter_mm:g} x {implant.length_mm:g}, {implant.id}"
     yield "third, articular share", f"{candidate.third}, {candidate.articular_share:.0%}"
     yield "entry, LPS mm", _point(candidate.implant_entry_lps_mm)
     yield "tip, LPS mm", _point(candidate.implant_tip_lps_mm)
@@ -253,7 +253,7 @@ def joint_table(entry: SideDocument) -> Table | None:
         return None
     rows = [
         ["articular area", f"{joint.articular_area_mm2 / 100:.1f} cm²"],
-        ["gap, median / 95th percentile", f"{_mm(joint.gap_median_mm, 1)} / {_mm(joint.gap_p95_mm, 1)} mm"],
+        ["gap, median / 95 %", f"{_mm(joint.gap_median_mm, 1)} / {_mm(joint.gap_p95_mm, 1)} mm"],
         ["outlines: confidence, error", f"{_share(joint.confidence)}, {_mm(joint.outline_error_mm, 1)} mm"],
         ["cut off by the scan", "yes" if joint.truncated else "no"],
         ["thirds", joint.thirds.definition if joint.thirds.bounds_mm else "not known"],

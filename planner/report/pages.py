@@ -146,7 +146,7 @@ def _columns(entry: SideDocument, sheet: Sheet) -> tuple[list[Flowable], list[Fl
 
 
 def _clearances(content: Table, width: float) -> list[Flowable]:
-    return [*table(content, width, (0.42, 0.08, 0.13, 0.37)), SPACE]
+    return [*table(content, width, (0.395, 0.1, 0.125, 0.38)), SPACE]
 
 
 def appendix(document: PlanDocument, pictures: Mapping[str, bytes], left: Rows, sheet: Sheet) -> Iterator[Flowable]:

@@ -55,7 +55,7 @@ def test_words_can_be_read_on_their_colour(tone) -> None:
 def test_candidates_are_told_with_their_measures(told: ReportCase) -> None:
     words = words_of(candidate_table(told.document.sides["left"]))
     assert words[""] == ["candidate 1"]
-    assert words["implant, mm"] == ["GENERIC-DOWEL 8 x 20"]
+    assert words["implant, mm"] == ["8 x 20, GENERIC-DOWEL"]
     assert words["grade, score"] == ["amber, 0.71"]
     assert words["neural clearance (proven)"] == ["4.2 (3.4) mm"]
     assert words["breach, navigated / C-arm"] == ["1.2% / 20.0%"]

@@ -14,6 +14,7 @@ whose outline may be drawn too small; the fourth is for what is found by steps a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,9 @@ from planner.trajectory.model import Clearance
 from planner.trajectory.region import Structure
 
 __all__ = ["Cylinder", "Prism", "clearance_to", "clearance_to_point"]
+
+ROUNDING_MM = 1e-6
+"""Room for the last bits of a sum."""
 
 Points = NDArray[np.float64]
 
@@ -99,13 +103,27 @@ def _from_polygon(points: Points, corners: Points) -> Points:
     return np.where(outside, nearest, 0.0)
 
 
+def _candidates(cylinder: Cylinder, points_lps: Points) -> NDArray[np.intp]:
+    """Points that can be the nearest to a solid: those whose least distance to it is below the least of the largest.
+
+    A point `r` from the middle of the axis is at most `r` from the solid, and at least `r` less the solid's half
+    diagonal.
+    """
+    middle = (cylinder.entry_lps + cylinder.tip_lps) / 2
+    away = points_lps - middle
+    square = np.einsum("ij,ij->i", away, away)
+    reach = math.hypot(cylinder.length_mm / 2, cylinder.radius_mm) + ROUNDING_MM
+    return np.flatnonzero(square <= (math.sqrt(float(square.min())) + reach) ** 2)
+
+
 def clearance_to(cylinder: Cylinder, structure: Structure, margin_mm: float = 0.0) -> Clearance | None:
     """Clearance to the voxels of a structure; None if it has none. `margin_mm` is taken off what is proven."""
     if not len(structure.points_lps):
         return None
-    distance = cylinder.distance(structure.points_lps)
-    nearest = int(distance.argmin())
-    least = float(distance[nearest])
+    near = _candidates(cylinder, structure.points_lps)
+    distance = cylinder.distance(structure.points_lps[near])
+    nearest = int(near[distance.argmin()])
+    least = float(distance.min())
     terms = {"voxel_mm": structure.half_diagonal_mm, "segmentation_margin_mm": margin_mm, "sampling_mm": 0.0}
     return Clearance(
         mm=least - structure.half_voxel_mm,

@@ -51,6 +51,9 @@ ROUGHLY, FINELY, FULLY = np.int64(0), np.int64(1), np.int64(2)
 HASTY, THOROUGH = 0.0, 1.0
 """Whether measuring ends at the first constraint that is broken. Not a truth value: numba would compile twice."""
 
+NO_GOAL = (-1.0, 0.0, 0.0)
+"""Of a pose that is to be measured whatever its score: nothing to beat."""
+
 CONSTRAINTS = (
     "neural-clearance",
     "ventral-cortex",
@@ -572,33 +575,6 @@ def _slacks(n, m, out):  # type: ignore[no-untyped-def]
 
 
 @njit(**PRIVATE)
-def _measure(scene, pose, size, m, slack, effort):  # type: ignore[no-untyped-def]
-    """Fill `m`, all `MEASURES` but that of the shell, and the slacks; gives the least slack and the implant's frame.
-
-    Unless the `effort` is `THOROUGH`, it stops at the first stage that breaks a constraint, cheapest first; what
-    was not measured then counts as kept.
-    """
-    m[:] = FAR_MM
-    m[SACRUM_BITE] = m[HIP_BITE] = m[OFFSET] = m[ANGLE] = 0.0
-    n, sample, frame = scene.numbers, np.empty((2, FIELD_COUNT), np.float32), _frame(scene, pose)
-    _place(scene, pose, size, m)
-    least = _slacks(n, m, slack)
-    if least < 0 and effort < THOROUGH:
-        return least, frame
-    _axis(scene, frame, size, m, sample)
-    least = _slacks(n, m, slack)
-    if least < 0 and effort < THOROUGH:
-        return least, frame
-    _ahead(scene, frame, pose, size, m, sample)
-    _access(scene, frame, size, m, sample, effort)
-    least = _slacks(n, m, slack)
-    if least < 0 and effort < THOROUGH:
-        return least, frame
-    _body(scene, frame, size, m, sample)
-    return _slacks(n, m, slack), frame
-
-
-@njit(**PRIVATE)
 def _ramp(value, zero, one):  # type: ignore[no-untyped-def]
     return min(1.0, max(0.0, (value - zero) / (one - zero)))
 
@@ -641,6 +617,56 @@ def spare(n, slack):  # type: ignore[no-untyped-def]
 
 
 @njit(**PRIVATE)
+def _promise(n, m, slack, goal):  # type: ignore[no-untyped-def]
+    """Most that the score can come to after what was measured: even bites, good bone, all else as it is.
+
+    The goal is what must be beaten, the most that counts, and the least radius to hope for, as a term of 0-1; what the
+    slack allows is hoped for in any case.
+    """
+    if goal[0] < 0:
+        return math.inf
+    sacrum, hip, each = m[SACRUM_BITE], m[HIP_BITE], np.empty(TERM_COUNT)
+    m[SACRUM_BITE] = m[HIP_BITE] = 0.0
+    m[SHELL] = n[RAMPS + 11]
+    total = _terms(n, m, each)
+    m[SACRUM_BITE], m[HIP_BITE] = sacrum, hip
+    hoped = n[WEIGHTS + 6] * max(goal[2], _ramp(_sideways(slack), n[RADIUS_ZERO], n[RADIUS_ONE]))
+    return min(total + hoped, goal[1]) + spare(n, slack)
+
+
+@njit(**PRIVATE)
+def _measure(scene, pose, size, m, slack, effort, goal):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+    """Fill `m`, all `MEASURES` but that of the shell, and the slacks; gives the least slack and the implant's frame.
+
+    Unless the `effort` is `THOROUGH`, it stops at the first stage that breaks a constraint, cheapest first; what
+    was not measured then counts as kept. It stops, too, where the score can no longer come above the `goal`, see
+    `_promise`, and gives minus infinity.
+    """
+    m[:] = FAR_MM
+    m[SACRUM_BITE] = m[HIP_BITE] = m[OFFSET] = m[ANGLE] = 0.0
+    n, sample, frame = scene.numbers, np.empty((2, FIELD_COUNT), np.float32), _frame(scene, pose)
+    _place(scene, pose, size, m)
+    least = _slacks(n, m, slack)
+    if least < 0 and effort < THOROUGH:
+        return least, frame
+    _axis(scene, frame, size, m, sample)
+    least = _slacks(n, m, slack)
+    if least < 0 and effort < THOROUGH:
+        return least, frame
+    if _promise(n, m, slack, goal) <= goal[0]:
+        return -math.inf, frame
+    _ahead(scene, frame, pose, size, m, sample)
+    _access(scene, frame, size, m, sample, effort)
+    least = _slacks(n, m, slack)
+    if least < 0 and effort < THOROUGH:
+        return least, frame
+    if _promise(n, m, slack, goal) <= goal[0]:
+        return -math.inf, frame
+    _body(scene, frame, size, m, sample)
+    return _slacks(n, m, slack), frame
+
+
+@njit(**PRIVATE)
 def _safe_radius(scene, pose, size, turns, tightest, enough, first):  # type: ignore[no-untyped-def]  # noqa: PLR0913
     """How far the implant may move sideways, in any of the `turns`, with every constraint kept; which binds.
 
@@ -660,12 +686,32 @@ def _safe_radius(scene, pose, size, turns, tightest, enough, first):  # type: ig
             for axis in range(3):
                 moved[axis] = pose[axis] + ahead * (turns[k, 0] * u[axis] + turns[k, 1] * v[axis])
             before = max(slack, 0.0)
-            broken, _ = _measure(scene, moved, size, m, left, HASTY)
+            broken, _ = _measure(scene, moved, size, m, left, HASTY, NO_GOAL)
             slack = _sideways(left)
             if broken < 0:  # between the two steps, where the slack is 0
                 least, binding = min(least, radius + (ahead - radius) * before / (before - broken)), k
             radius = ahead
     return least, binding
+
+
+@njit(**PRIVATE)
+def _ends_before(scene, pose, size, radius, first):  # type: ignore[no-untyped-def]
+    """First direction, beginning with a likely one, in which a move by a radius breaks a constraint; -1 if none does.
+
+    One look in each direction: cheaper than to follow one, and most moves of a climb are turned down by it.
+    """
+    if radius <= 0:
+        return np.int64(-1)
+    u, v = _across(scene, pose)
+    m, left, moved = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT), pose.copy()
+    for turn in range(RADIUS_DIRECTIONS):
+        k = (first + turn) % RADIUS_DIRECTIONS
+        for axis in range(3):
+            moved[axis] = pose[axis] + radius * (RADIUS_TURNS[k, 0] * u[axis] + RADIUS_TURNS[k, 1] * v[axis])
+        broken, _ = _measure(scene, moved, size, m, left, HASTY, NO_GOAL)
+        if broken < 0:
+            return k
+    return np.int64(-1)
 
 
 @njit(**PRIVATE)
@@ -678,7 +724,8 @@ def _evaluate(scene, pose, size, cap, beat, way):  # type: ignore[no-untyped-def
     """
     n, m = scene.numbers, np.empty(MEASURE_COUNT)
     slack, each, sample = np.empty(CONSTRAINT_COUNT), np.empty(TERM_COUNT), np.empty((2, FIELD_COUNT), np.float32)
-    least, frame = _measure(scene, pose, size, m, slack, HASTY if beat >= 0 else THOROUGH)
+    goal = (beat, cap, 1.0 if way >= 0 else 0.0)
+    least, frame = _measure(scene, pose, size, m, slack, HASTY if beat >= 0 else THOROUGH, goal)
     if least < 0:
         return least, way
     m[SHELL] = n[RAMPS + 11]
@@ -692,6 +739,9 @@ def _evaluate(scene, pose, size, cap, beat, way):  # type: ignore[no-untyped-def
     if way < 0 or min(value + hoped, cap) + extra <= beat:
         return min(value + hoped, cap) + extra, way
     enough = zero + (beat - extra - value) / weight * (one - zero) if beat > value + extra else 0.0
+    ends = _ends_before(scene, pose, size, enough, way)
+    if ends >= 0:
+        return beat, ends
     radius, way = _safe_radius(scene, pose, size, RADIUS_TURNS, tightest, enough, way)
     return min(value + weight * _ramp(radius, zero, one), cap) + extra, way
 
@@ -701,7 +751,7 @@ def assess(scene, pose, size):  # type: ignore[no-untyped-def]
     """`MEASURES`, slacks of `CONSTRAINTS` and `TERMS` of one implant, with the safe entry radius and its term."""
     n, m = scene.numbers, np.empty(MEASURE_COUNT)
     slack, each, sample = np.empty(CONSTRAINT_COUNT), np.empty(TERM_COUNT), np.empty((2, FIELD_COUNT), np.float32)
-    least, frame = _measure(scene, pose, size, m, slack, THOROUGH)
+    least, frame = _measure(scene, pose, size, m, slack, THOROUGH, NO_GOAL)
     _shell(scene, frame, size, m, sample)
     _terms(n, m, each)
     radius = 0.0
@@ -731,7 +781,7 @@ def evaluate_all(scene, poses, diameters, lengths):  # type: ignore[no-untyped-d
                 elif b > 0 and values[k, a, b - 1] < 0:
                     values[k, a, b], which[a, b] = values[k, a, b - 1], which[a, b - 1]
                 else:
-                    least, frame = _measure(scene, poses[k], (diameters[a], lengths[b]), m, slack, HASTY)
+                    least, frame = _measure(scene, poses[k], (diameters[a], lengths[b]), m, slack, HASTY, NO_GOAL)
                     which[a, b] = 0
                     for c in range(len(slack)):
                         which[a, b] |= np.int64(slack[c] < 0) << c
@@ -761,7 +811,7 @@ def only_broken(scene, poses, size):  # type: ignore[no-untyped-def]
     alone, best = np.zeros(CONSTRAINT_COUNT, np.int64), np.full(CONSTRAINT_COUNT, -math.inf)
     m, slack = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT)
     for k in range(len(poses)):
-        _measure(scene, poses[k], size, m, slack, THOROUGH)
+        _measure(scene, poses[k], size, m, slack, THOROUGH, NO_GOAL)
         broken, last = 0, 0
         for c in range(len(slack)):
             if slack[c] < 0:

@@ -18,7 +18,7 @@ from planner.distance import distance_within
 from planner.grid import Grid
 from planner.joint.model import Joint, Third, Zone
 from planner.keepout.model import Keepouts
-from planner.labels import Label, Side
+from planner.labels import Keepout, Label, Side
 from planner.segmentation.model import Bones, PelvicFrame
 from planner.trajectory.config import Constraints
 from planner.volume import Box, Volume
@@ -35,6 +35,10 @@ REACH_MM = 12.0
 
 SOLID_REACH_MM = 8.0
 """The depth is cut off here, so that of most voxels nothing is worked out."""
+
+BEHIND_MM = 8.0
+"""The region ends so far behind the last bone or keep-out: a cannula farther out meets neither, and more room than this
+scores no more."""
 
 MARGIN_MM, SHIFT_MM = 30.0, 14.0
 """Region round the joint's middle third, moved to posterior: no implant comes past the joint's anterior margin, and a
@@ -115,7 +119,9 @@ def make_region(
 
     The `box` is where a posterior implant and its cannula lie, unless another is given.
     """
-    box = box or _box(bones.labels.grid, joint, bones.frame)
+    if box is None:
+        box = _box(bones.labels.grid, joint, bones.frame)
+        box = _without_empty(box, (bones.labels.values[box], keepouts.mask.values[box]), bones.labels.grid)
     grid = bones.labels.grid.crop(box)
     labels = bones.labels.values[box]
     sacrum = signed_distance(labels == Label.SACRUM, grid)
@@ -137,11 +143,8 @@ def make_region(
     for z in range(len(fields)):  # plane by plane: what is written stays in the cache
         for number, layer in enumerate(layers):
             fields[z, ..., number] = layer[z]
-    # all keep-outs that any implant in the joint can have as its nearest
-    near = keepouts.mask.grid.box_around(joint.vertices_lps, NEURAL_MARGIN_MM)
     structures = {
-        "neural": structure_of(keepouts.neural(near), keepouts.mask.grid.crop(near)),
-        "soft": structure_of(keepouts.soft(near), keepouts.mask.grid.crop(near)),
+        **_keepouts_near(joint, keepouts),
         "ventral_cortex": structure_of(ventral, grid),
         "outer_iliac_cortex": structure_of(outer, grid),
     }
@@ -153,10 +156,35 @@ def _box(grid: Grid, joint: Joint, frame: PelvicFrame) -> Box:
     return grid.box_around(middle + SHIFT_MM * frame.posterior_lps, MARGIN_MM)
 
 
+def _without_empty(box: Box, layers: tuple[NDArray[np.uint8], NDArray[np.uint8]], grid: Grid) -> Box:
+    """Cut off what lies more than `BEHIND_MM` outside everything that is labelled."""
+    cut = []
+    for axis, (part, step_mm) in enumerate(zip(box, grid.spacing_zyx_mm, strict=True)):
+        others = tuple(other for other in range(3) if other != axis)
+        there = np.flatnonzero(layers[0].any(axis=others) | layers[1].any(axis=others))
+        pad = int(np.ceil(BEHIND_MM / step_mm))
+        first, last = (int(there[0]), int(there[-1])) if len(there) else (0, part.stop - part.start - 1)
+        cut.append(slice(part.start + max(0, first - pad), min(part.stop, part.start + last + pad + 1)))
+    return cut[0], cut[1], cut[2]
+
+
+def _keepouts_near(joint: Joint, keepouts: Keepouts) -> dict[str, Structure]:
+    """All keep-outs that any implant in the joint can have as its nearest, neural ones and soft ones."""
+    near = keepouts.mask.grid.box_around(joint.vertices_lps, NEURAL_MARGIN_MM)
+    grid, values = keepouts.mask.grid.crop(near), keepouts.mask.values[near]
+    places = np.flatnonzero(values)
+    soft = values.ravel()[places] == Keepout.SOFT
+    return {"neural": _structure(places[~soft], grid), "soft": _structure(places[soft], grid)}
+
+
 def structure_of(mask: Mask, grid: Grid) -> Structure:
     """Voxels of `mask` as points."""
+    return _structure(np.flatnonzero(mask), grid)
+
+
+def _structure(places: NDArray[np.intp], grid: Grid) -> Structure:
     spacing = grid.spacing_zyx_mm
-    index = np.stack(np.unravel_index(np.flatnonzero(mask), mask.shape), axis=1)
+    index = np.stack(np.unravel_index(places, grid.shape_zyx), axis=1)
     return Structure(grid.to_lps(index), 0.5 * float(spacing.mean()), 0.5 * float(np.linalg.norm(spacing)))
 
 

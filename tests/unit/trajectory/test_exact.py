@@ -57,6 +57,18 @@ def test_clearance_names_its_terms_and_its_witness() -> None:
     assert clearance.at_lps == pytest.approx([9, 0, 10])
 
 
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(cloud=st.lists(points, min_size=1, max_size=30), entry=points, radius=st.floats(2, 8))
+def test_the_nearest_of_many_points_is_never_passed_over(
+    cloud: list[np.ndarray], entry: np.ndarray, radius: float
+) -> None:
+    cylinder = Cylinder(entry, entry + np.array([6.0, 8.0, 0.0]), radius)
+    places = np.array(cloud)
+    clearance = clearance_to(cylinder, Structure(places, half_voxel_mm=0.0, half_diagonal_mm=0.0))
+    assert clearance is not None
+    assert clearance.mm == cylinder.distance(places).min()
+
+
 def test_a_structure_without_voxels_has_no_clearance() -> None:
     assert clearance_to(UPRIGHT, Structure(np.zeros((0, 3)), 0.5, 0.9)) is None
 

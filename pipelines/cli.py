@@ -56,6 +56,12 @@ class SideChoice(StrEnum):
     BOTH = "both"
 
 
+class CompareChoice(StrEnum):
+    """What the posterior plan is compared with."""
+
+    LATERAL = "lateral"
+
+
 Input = Annotated[
     Path, typer.Argument(help="DICOM folder, zip or file, .nii.gz, .nrrd, .mha or .zarr", show_default=False)
 ]
@@ -75,6 +81,13 @@ WithBackend = Annotated[
 ]
 Resample = Annotated[bool, typer.Option("--resample", help="Accept uneven slices or tilt, and record it")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print plan.json in place of the summary")]
+Compare = Annotated[
+    CompareChoice | None,
+    typer.Option(
+        "--compare", help="Plan another way in beside the posterior one: three lateral rods", show_default=False
+    ),
+]
+Injection = Annotated[bool, typer.Option("--injection", help="Plan a needle's path for a test injection, too")]
 Catalogue = Annotated[Path | None, typer.Option("--catalogue", help="Your own implants (TOML), over those shipped")]
 
 
@@ -91,6 +104,16 @@ def _settings(
     return CaseSettings(
         config=load_config(config), resample=resample, labels=labels, backend=backend, catalogue=catalogue
     )
+
+
+def _with_others(settings: CaseSettings, *, lateral: bool, injection: bool) -> CaseSettings:
+    """Ask for lateral rods and a needle beside what the settings ask for."""
+    from dataclasses import replace
+
+    config = settings.config
+    rods = config.lateral.model_copy(update={"compare": lateral or config.lateral.compare})
+    needle = config.injection.model_copy(update={"plan": injection or config.injection.plan})
+    return replace(settings, config=config.model_copy(update={"lateral": rods, "injection": needle}))
 
 
 def _run(source: Path, out: Path, settings: CaseSettings, *, as_json: bool = False) -> None:
@@ -118,6 +141,8 @@ def plan(
     resample: Resample = False,
     as_json: AsJson = False,
     catalogue: Catalogue = None,
+    compare: Compare = None,
+    injection: Injection = False,
 ) -> None:
     """Plan one case."""
     from dataclasses import replace
@@ -125,6 +150,7 @@ def plan(
     from planner.labels import Side
 
     settings = _settings(config, resample=resample, labels=labels, backend=backend, catalogue=catalogue)
+    settings = _with_others(settings, lateral=compare is not None, injection=injection)
     sides = tuple(Side) if side is SideChoice.BOTH else (Side(side.value),)
     _run(source, out, replace(settings, sides=sides, implant=implant), as_json=as_json)
 

@@ -22,9 +22,11 @@ from planner.fluoroscopy import CArmCard, make_card, with_views
 from planner.given_labels import read_given_labels
 from planner.grid import Orientation
 from planner.implants import Implant, load_catalogue
+from planner.injection import InjectionPlan, plan_injection
 from planner.joint import Joint, dorsal_mouth_at, extract_joint, measure_joint, side_difference_findings
 from planner.keepout import Keepouts, find_keepouts
 from planner.labels import Side
+from planner.lateral import LateralPlan, lateral_implant, plan_lateral
 from planner.place import Place, working_place
 from planner.plan import (
     InputDocument,
@@ -34,6 +36,8 @@ from planner.plan import (
     describe_difference,
     describe_fluoroscopy,
     describe_frame,
+    describe_injection,
+    describe_lateral,
     describe_side,
     finding_document,
     landmark_points,
@@ -59,6 +63,7 @@ from planner.segmentation import (
 )
 from planner.stages import StageLog, StageRecord
 from planner.trajectory import SidePlan, plan_side
+from planner.trajectory.task import Anatomy as SideAnatomy
 from planner.volume import Volume
 
 __all__ = ["Anatomy", "Case", "CaseSettings", "plan_case"]
@@ -143,6 +148,10 @@ class Case:
         The C-arm's views, and what Dall measures.
     origin : DicomOrigin or None
         The CT's files; None where it is no DICOM.
+    lateral : mapping of Side to LateralPlan
+        Lateral rods, for comparison; empty unless asked for.
+    injections : mapping of Side to InjectionPlan
+        Needles' paths; empty unless asked for.
     """
 
     document: PlanDocument
@@ -154,6 +163,8 @@ class Case:
     stages: tuple[StageRecord, ...]
     cards: Mapping[Side, CArmCard]
     origin: DicomOrigin | None = None
+    lateral: Mapping[Side, LateralPlan] = field(default_factory=dict)
+    injections: Mapping[Side, InjectionPlan] = field(default_factory=dict)
 
 
 def plan_case(source: Path | Volume, settings: CaseSettings | None = None, log: StageLog | None = None) -> Case:
@@ -189,12 +200,15 @@ def plan_case(source: Path | Volume, settings: CaseSettings | None = None, log: 
     with log.stage("search trajectories"), ThreadPoolExecutor(len(BOTH_SIDES)) as pool:  # the search holds no lock
         found = pool.map(lambda side: _plan(side, anatomy, implant, settings, findings), BOTH_SIDES)
         plans = dict(zip(BOTH_SIDES, found, strict=True))
+    lateral, injections = _plan_beside(anatomy, plans, settings, findings, log)
     findings = _unique((*findings, *(f for side in BOTH_SIDES for f in plans[side].findings)))
     with log.stage("turn the C-arm"):
         cards = {side: _card(side, anatomy, plans[side], settings.config) for side in BOTH_SIDES}
         plans = {side: with_views(plans[side], cards[side], anatomy.bones) for side in BOTH_SIDES}
     document = _with_cards(_document(sha256, place, findings, anatomy, plans, settings.config), cards)
-    return Case(document, description, settings, place, anatomy, plans, tuple(log.records), cards, origin)
+    document = _with_others(document, lateral, injections)
+    stages = tuple(log.records)
+    return Case(document, description, settings, place, anatomy, plans, stages, cards, origin, lateral, injections)
 
 
 def _card(side: Side, anatomy: Anatomy, plan: SidePlan, config: PlanConfig) -> CArmCard:
@@ -209,8 +223,54 @@ def _with_cards(document: PlanDocument, cards: Mapping[Side, CArmCard]) -> PlanD
     return document.model_copy(update={"sides": sides})
 
 
+def _with_others(
+    document: PlanDocument, lateral: Mapping[Side, LateralPlan], injections: Mapping[Side, InjectionPlan]
+) -> PlanDocument:
+    """Add lateral rods and needles to their sides."""
+    sides = dict(document.sides)
+    for side, rods in lateral.items():
+        sides[side.value] = sides[side.value].model_copy(update={"lateral": describe_lateral(rods)})
+    for side, needle in injections.items():
+        sides[side.value] = sides[side.value].model_copy(update={"injection": describe_injection(needle)})
+    return document.model_copy(update={"sides": sides})
+
+
+def _plan_beside(
+    anatomy: Anatomy,
+    plans: Mapping[Side, SidePlan],
+    settings: CaseSettings,
+    findings: tuple[Finding, ...],
+    log: StageLog,
+) -> tuple[dict[Side, LateralPlan], dict[Side, InjectionPlan]]:
+    """Plan what was asked for beside the posterior implant, on the sides that one was planned for."""
+    config, shared = settings.config, settings.config.trajectory
+    if not (config.lateral.compare or config.injection.plan):
+        return {}, {}
+    landmarks = anatomy.bearings.landmarks_lps
+    sides = {
+        side: SideAnatomy(anatomy.volume, anatomy.bones, anatomy.joints[side], anatomy.keepouts, landmarks)
+        for side in BOTH_SIDES
+        if not _why_not(side, anatomy, settings, findings)
+    }
+
+    def rods(side: Side) -> LateralPlan:
+        best = next(iter(plans[side].candidates), None)
+        implant = lateral_implant(settings.catalogue, config.lateral)
+        return plan_lateral(sides[side], implant, config.lateral, shared, best)
+
+    def needle(side: Side) -> InjectionPlan:
+        return plan_injection(sides[side], config.injection, shared.constraints)
+
+    with log.stage("plan rods and needle"), ThreadPoolExecutor(len(BOTH_SIDES)) as pool:
+        lateral = dict(zip(sides, pool.map(rods, sides), strict=True)) if config.lateral.compare else {}
+        injections = dict(zip(sides, pool.map(needle, sides), strict=True)) if config.injection.plan else {}
+    return lateral, injections
+
+
 def _check(settings: CaseSettings) -> None:
     """Refuse what cannot be done before anything is read."""
+    if settings.config.lateral.compare:
+        lateral_implant(settings.catalogue, settings.config.lateral)
     if settings.backend is Backend.TOTALSEGMENTATOR:
         if settings.labels is not None:
             raise ConfigError("--labels and --backend totalsegmentator were both given.", "Give one of them.")

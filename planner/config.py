@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from planner.errors import ConfigError
 from planner.exports.config import ExportConfig
 from planner.fluoroscopy.config import FluoroscopyConfig
+from planner.injection.config import InjectionConfig
 from planner.joint.config import JointConfig
 from planner.keepout.config import KeepoutConfig
+from planner.lateral.config import LateralConfig
 from planner.report.config import ReportConfig
 from planner.segmentation.config import SegmentationConfig
 from planner.trajectory.config import TrajectoryConfig
@@ -29,6 +31,8 @@ class PlanConfig(BaseModel):
     joint: JointConfig = JointConfig()
     keepout: KeepoutConfig = KeepoutConfig()
     trajectory: TrajectoryConfig = TrajectoryConfig()
+    lateral: LateralConfig = LateralConfig()
+    injection: InjectionConfig = InjectionConfig()
     fluoroscopy: FluoroscopyConfig = FluoroscopyConfig()
     exports: ExportConfig = ExportConfig()
     report: ReportConfig = ReportConfig()

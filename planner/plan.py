@@ -10,16 +10,18 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from planner import NOTICE
 from planner.findings import Finding
 from planner.fluoroscopy.card import CArmCard
+from planner.injection.model import InjectionPlan
 from planner.joint.limbs import Limbs
 from planner.joint.measures import GapMeasure, JointMeasures, side_difference
 from planner.joint.model import Joint, Third
 from planner.keepout.model import Foramen
 from planner.labels import Side
+from planner.lateral.model import BoneVolumes, LateralPlan, Rod
 from planner.segmentation.bearings import Bearings, FlatPlace
 from planner.segmentation.model import PelvicFrame, Sureness
 from planner.trajectory.model import Candidate, Clearance, NoPath, SidePlan, ThirdBest
@@ -34,6 +36,8 @@ __all__ = [
     "describe_difference",
     "describe_fluoroscopy",
     "describe_frame",
+    "describe_injection",
+    "describe_lateral",
     "describe_side",
     "finding_document",
     "landmark_points",
@@ -366,6 +370,78 @@ class ThirdBestDocument(Document):
     gap_median_mm: float | None
 
 
+class BoneVolumesDocument(Document):
+    """See `planner.lateral.model.BoneVolumes`."""
+
+    sacrum: float
+    hip: float
+
+
+class RodDocument(Document):
+    """See `planner.lateral.model.Rod`."""
+
+    number: int
+    level: str
+    implant: ImplantDocument
+    implant_entry_lps_mm: Point
+    implant_tip_lps_mm: Point
+    skin_entry_lps_mm: Point | None
+    crossing_lps_mm: Point
+    crossing_zone: Literal["articular", "ligamentous"]
+    joint_angle_deg: float
+    in_sacrum_mm: float
+    in_ilium_mm: float
+    proud_mm: float
+    depth_from_skin_mm: float | None
+    clearance: dict[str, ClearanceDocument]
+    bone_removed_mm3: BoneVolumesDocument
+    safe_radius_mm: float
+    section: SectionDocument | None = None
+
+
+class LateralDocument(Document):
+    """See `planner.lateral.model.LateralPlan`; there only where the comparison was asked for.
+
+    ``posterior_bone_removed_mm3`` is that of the side's first candidate, counted in the same way.
+    """
+
+    status: Literal["planned", "unverified", "no-safe-path", "not-planned"]
+    reason: str
+    implant_id: str
+    rods: list[RodDocument] = []
+    spacing_mm: list[float] = []
+    to_anterior_deg: float | None = None
+    cranial_tilt_deg: float | None = None
+    c_arm: CArmDocument | None = None
+    cpt: Literal["27279", ""] = ""
+    score: Share = 0.0
+    binding: str = ""
+    fitting: int = 0
+    bone_removed_mm3: BoneVolumesDocument | None = None
+    posterior_bone_removed_mm3: BoneVolumesDocument | None = None
+
+
+class InjectionDocument(Document):
+    """See `planner.injection.model.InjectionPlan`; there only where it was asked for."""
+
+    status: Literal["planned", "unverified", "no-safe-path", "not-planned"]
+    reason: str
+    gauge: int
+    diameter_mm: float
+    entry: Literal["posterior-inferior", "middle", ""] = ""
+    skin_entry_lps_mm: Point | None = None
+    edge_lps_mm: Point | None = None
+    tip_lps_mm: Point | None = None
+    in_joint_mm: float | None = None
+    depth_from_skin_mm: float | None = None
+    angles_deg: AnglesDocument | None = None
+    c_arm: CArmDocument | None = None
+    clearance: dict[str, ClearanceDocument] = {}
+    off_mid_surface_mm: float | None = None
+    gap_mm: float | None = None
+    binding: str = ""
+
+
 class SideDocument(Document):
     """One side: what was found there and what is proposed."""
 
@@ -379,6 +455,8 @@ class SideDocument(Document):
     no_path: NoPathDocument | None = None
     thirds_compared: dict[str, ThirdBestDocument] = {}
     fluoroscopy: FluoroscopyDocument | None = None
+    lateral: LateralDocument | None = None
+    injection: InjectionDocument | None = None
 
 
 class PlanDocument(Document):
@@ -600,7 +678,7 @@ def _skin_place(candidate: Candidate) -> SkinPlaceDocument | None:
     )
 
 
-def _section(candidate: Candidate) -> SectionDocument | None:
+def _section(candidate: Candidate | Rod) -> SectionDocument | None:
     if candidate.section_mm is None or candidate.across_lps is None:
         return None
     along, out = (_direction(axis) for axis in candidate.across_lps)
@@ -711,6 +789,85 @@ def describe_fluoroscopy(card: CArmCard) -> FluoroscopyDocument:
         )
         if zone
         else None,
+    )
+
+
+def describe_lateral(plan: LateralPlan) -> LateralDocument:
+    """Write the lateral rods of a side down."""
+    there = bool(plan.rods)
+    return LateralDocument(
+        status=plan.status,  # type: ignore[arg-type]
+        reason=plan.reason,
+        implant_id=plan.implant_id,
+        rods=[_rod(number, rod, plan.implant_id) for number, rod in enumerate(plan.rods, start=1)],
+        spacing_mm=[_number(gap) for gap in plan.spacing_mm],
+        to_anterior_deg=_optional(plan.to_anterior_deg),
+        cranial_tilt_deg=_optional(plan.cranial_tilt_deg),
+        c_arm=_c_arm(plan.c_arm) if there else None,
+        cpt="27279" if there else "",
+        score=_share(plan.score),
+        binding=plan.binding,
+        fitting=plan.fitting,
+        bone_removed_mm3=_volumes(sum((rod.removed for rod in plan.rods), BoneVolumes(0.0, 0.0))) if there else None,
+        posterior_bone_removed_mm3=_volumes(plan.posterior_removed) if plan.posterior_removed else None,
+    )
+
+
+def _rod(number: int, rod: Rod, implant_id: str) -> RodDocument:
+    seen = bool(np.isfinite(rod.skin_lps).all())
+    return RodDocument(
+        number=number,
+        level=rod.level,
+        implant=ImplantDocument(id=implant_id, diameter_mm=_number(rod.diameter_mm), length_mm=_number(rod.length_mm)),
+        implant_entry_lps_mm=_point(rod.entry_lps),
+        implant_tip_lps_mm=_point(rod.tip_lps),
+        skin_entry_lps_mm=_point(rod.skin_lps) if seen else None,
+        crossing_lps_mm=_point(rod.crossing_lps),
+        crossing_zone=rod.crossing_zone,  # type: ignore[arg-type]
+        joint_angle_deg=_number(rod.joint_angle_deg, 2),
+        in_sacrum_mm=_number(rod.in_sacrum_mm),
+        in_ilium_mm=_number(rod.in_ilium_mm),
+        proud_mm=_number(rod.proud_mm),
+        depth_from_skin_mm=_optional(float(np.linalg.norm(rod.tip_lps - rod.skin_lps))),
+        clearance={name: _clearance(c) for name, c in sorted(rod.clearances.items())},
+        bone_removed_mm3=_volumes(rod.removed),
+        safe_radius_mm=_number(rod.safe_radius_mm),
+        section=_section(rod),
+    )
+
+
+def _volumes(volumes: BoneVolumes) -> BoneVolumesDocument:
+    return BoneVolumesDocument(sacrum=_number(volumes.sacrum_mm3, 1), hip=_number(volumes.hip_mm3, 1))
+
+
+def _c_arm(angles_deg: tuple[float, float]) -> CArmDocument:
+    return CArmDocument(orbital_deg=_number(angles_deg[0]), tilt_deg=_number(angles_deg[1]))
+
+
+def describe_injection(plan: InjectionPlan) -> InjectionDocument:
+    """Write the needle's path of a side down."""
+    there = bool(np.isfinite(plan.tip_lps).all())
+    return InjectionDocument(
+        status=plan.status,  # type: ignore[arg-type]
+        reason=plan.reason,
+        gauge=plan.gauge,
+        diameter_mm=_number(plan.diameter_mm),
+        entry=plan.entry,  # type: ignore[arg-type]
+        skin_entry_lps_mm=_point(plan.skin_lps) if np.isfinite(plan.skin_lps).all() else None,
+        edge_lps_mm=_point(plan.edge_lps) if there else None,
+        tip_lps_mm=_point(plan.tip_lps) if there else None,
+        in_joint_mm=_optional(plan.in_joint_mm),
+        depth_from_skin_mm=_optional(plan.depth_from_skin_mm),
+        angles_deg=AnglesDocument(
+            axial_to_sagittal=_number(plan.axial_to_sagittal_deg), cranial_tilt=_number(plan.cranial_tilt_deg)
+        )
+        if there
+        else None,
+        c_arm=_c_arm(plan.c_arm) if there else None,
+        clearance={name: _clearance(c) for name, c in sorted(plan.clearances.items())},
+        off_mid_surface_mm=_optional(plan.off_mid_surface_mm),
+        gap_mm=_optional(plan.gap_mm),
+        binding=plan.binding,
     )
 
 

@@ -38,6 +38,8 @@ class ExportCase:
         The bones where they lie in the scan's own grid.
     origin : DicomOrigin or None
         The CT's files; None where it is no DICOM.
+    placed_keepouts : PlacedLabels or None
+        The keep-outs where they lie in the scan's own grid, for ``dicom/``.
     """
 
     document: PlanDocument
@@ -45,6 +47,7 @@ class ExportCase:
     keepouts: LabelMap
     placed: PlacedLabels
     origin: DicomOrigin | None
+    placed_keepouts: PlacedLabels | None = None
 
 
 def write_exports(case: ExportCase, folder: Path, config: ExportConfig, attachments: Sequence[Path] = ()) -> str:
@@ -118,5 +121,6 @@ def _write_dicom(case: ExportCase, folder: Path, config: ExportConfig, attachmen
     study = read_study(case.origin)
     reason = what_lacks(study)
     if not reason:
-        write_dicom(folder, Target(study, case.document), case.placed, attachments, config.segmentation)
+        target = Target(study, case.document)
+        write_dicom(folder, target, case.placed, attachments, config.segmentation, case.placed_keepouts)
     return reason

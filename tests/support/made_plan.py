@@ -151,6 +151,6 @@ def made_case(grid, folder=None, document=None):
     orientation = Orientation.to_canonical(grid)
     canonical = orientation.apply_grid(grid)
     box = (slice(1, 8), slice(2, 12), slice(2, 14))
-    placed = PlacedLabels(grid, box, labels.values[box])
+    placed, avoided = (PlacedLabels(grid, box, m.values[box]) for m in (labels, keepouts(grid)))
     working = [LabelMap(np.ascontiguousarray(orientation.apply(m.values)), canonical) for m in (labels, keepouts(grid))]
-    return ExportCase(document or made_document(), working[0], working[1], placed, origin)
+    return ExportCase(document or made_document(), working[0], working[1], placed, origin, avoided)

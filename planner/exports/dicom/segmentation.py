@@ -1,4 +1,4 @@
-"""Bones as a DICOM Segmentation (PS3.3 A.51, A.90): binary, a frame a bone and slice, or a label map, a frame a slice.
+"""Labels as a DICOM Segmentation (PS3.3 A.51, A.90): binary, a frame a part and slice, or a label map, a frame a slice.
 
 Frames lie on the CT's own slices, whatever their orientation; empty ones are left out. The functional groups of a case
 are several hundred data sets of which all parts but a few bytes repeat, so each part is encoded once.
@@ -26,18 +26,55 @@ from planner import NOTICE, __version__
 from planner.dicom.study import Reference, SourceStudy
 from planner.exports.dicom.concepts import code_sequence
 from planner.exports.dicom.objects import Kind, Target, referenced_series, save
-from planner.exports.terminology import ANATOMY, BONE_STRUCTURES, SIDES, Concept, Structure
+from planner.exports.terminology import ANATOMY, BONE_STRUCTURES, KEEPOUT_STRUCTURES, SIDES, Concept, Structure
 from planner.grid import Grid
 from planner.seg_labels import LABEL_MAP_STORAGE
 from planner.segmentation.shapes import boxes_of
 from planner.volume import Box, PlacedLabels
 
-__all__ = ["SEGMENTATIONS", "write_segmentation"]
+__all__ = ["BONES", "KEEPOUTS", "Contents", "Form", "write_segmentation"]
 
-SEGMENTATIONS = {
-    "binary": Kind(SegmentationStorage, "SEG", "sacroplan bones", 9001),
-    "labelmap": Kind(LABEL_MAP_STORAGE, "SEG", "sacroplan bones, label map", 9002),
-}
+Form = Literal["binary", "labelmap"]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a segmentation holds.
+
+    Attributes
+    ----------
+    label : str
+        Content Label.
+    structures : sequence of Structure
+        Those that may occur.
+    kinds : mapping of str to Kind
+        Series of each form.
+    """
+
+    label: str
+    structures: Sequence[Structure]
+    kinds: Mapping[Form, Kind]
+
+
+BONES = Contents(
+    "BONES",
+    BONE_STRUCTURES,
+    {
+        "binary": Kind(SegmentationStorage, "SEG", "sacroplan bones", 9001),
+        "labelmap": Kind(LABEL_MAP_STORAGE, "SEG", "sacroplan bones, label map", 9002),
+    },
+)
+"""Of ``seg.dcm``."""
+
+KEEPOUTS = Contents(
+    "KEEPOUTS",
+    KEEPOUT_STRUCTURES,
+    {
+        "binary": Kind(SegmentationStorage, "SEG", "sacroplan keep-outs", 9007),
+        "labelmap": Kind(LABEL_MAP_STORAGE, "SEG", "sacroplan keep-outs, label map", 9008),
+    },
+)
+"""Of ``seg_keepout.dcm``."""
 
 SEGMENTED = Concept("113076", "DCM", "Segmentation")
 SOURCE_IMAGE = Concept("121322", "DCM", "Source image for image processing operation")
@@ -64,9 +101,9 @@ class Frame:
 
 
 def write_segmentation(
-    path: Path, target: Target, labels: PlacedLabels, kind: Literal["binary", "labelmap"] = "binary"
+    path: Path, target: Target, labels: PlacedLabels, kind: Form = "binary", contents: Contents = BONES
 ) -> Path:
-    """Write bones as a SEG.
+    """Write labels as a SEG.
 
     Parameters
     ----------
@@ -75,16 +112,19 @@ def write_segmentation(
     target : Target
         The CT's study.
     labels : PlacedLabels
-        Bones on the scan's own grid: its first axis runs over slices.
+        On the scan's own grid: its first axis runs over slices.
     kind : str
         ``binary`` or ``labelmap``.
+    contents : Contents
+        What the labels are.
     """
     boxes = boxes_of(labels.values)
-    present = [structure for structure in BONE_STRUCTURES if structure.value in boxes]
+    present = [structure for structure in contents.structures if structure.value in boxes]
     drawn = _label_frames(labels) if kind == "labelmap" else _binary_frames(labels, present, boxes)
     frames = sorted(drawn, key=lambda frame: (frame.segment, frame.plane))
-    data = target.new(SEGMENTATIONS[kind], 1)
+    data = target.new(contents.kinds[kind], 1)
     _describe_image(data, labels.grid, len(frames), kind)
+    data.ContentLabel, data.ContentDescription, data.ContentCreatorName = contents.label, NOTICE, ""
     _describe_series(data, target)
     data.SegmentSequence = Items(_segment(target, number, s) for number, s in _numbered(present, kind))
     data.SharedFunctionalGroupsSequence = Items([_shared_groups(labels.grid)])
@@ -158,7 +198,6 @@ def _describe_image(data: FileDataset, grid: Grid, frames: int, kind: str) -> No
     data.SegmentsOverlap = "NO"
     if kind == "labelmap":
         data.PixelPaddingValue = 0
-    data.ContentLabel, data.ContentDescription, data.ContentCreatorName = "BONES", NOTICE, ""
 
 
 def _describe_series(data: FileDataset, target: Target) -> None:
@@ -176,7 +215,7 @@ def _segment(target: Target, number: int, structure: Structure) -> Dataset:
         kind = item.SegmentedPropertyTypeCodeSequence[0]
         kind.SegmentedPropertyTypeModifierCodeSequence = code_sequence(SIDES[structure.side])
     item.SegmentNumber, item.SegmentLabel = number, structure.name
-    given = origin is not None and origin.backend == "given-labels"
+    given = origin is not None and origin.backend == "given-labels" and structure in BONE_STRUCTURES
     item.SegmentAlgorithmType = "SEMIAUTOMATIC" if given else "AUTOMATIC"
     item.SegmentAlgorithmName = f"sacroplan {__version__}, {origin.backend if origin else 'shape-model'}"
     item.RecommendedDisplayCIELabValue = _cielab(structure.colour)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -18,7 +17,7 @@ from planner.dicom import SourceStudy
 from planner.exports.dicom.documents import write_pdf, write_picture, write_stl_object
 from planner.exports.dicom.objects import Kind, Target
 from planner.exports.dicom.report import write_report
-from planner.exports.dicom.segmentation import SEGMENTATIONS, write_segmentation
+from planner.exports.dicom.segmentation import BONES, KEEPOUTS, Form, write_segmentation
 from planner.volume import PlacedLabels
 
 __all__ = ["what_lacks", "write_dicom"]
@@ -42,7 +41,8 @@ def write_dicom(
     target: Target,
     labels: PlacedLabels,
     attachments: Sequence[Path] = (),
-    segmentation: Literal["binary", "labelmap"] = "binary",
+    segmentation: Form = "binary",
+    keepouts: PlacedLabels | None = None,
 ) -> list[Path]:
     """Write a plan as DICOM objects.
 
@@ -57,15 +57,19 @@ def write_dicom(
     attachments : sequence of Path
         Figures (``.png``), surfaces (``.stl``) and the report (``.pdf``), each of which becomes an object.
     segmentation : str
-        Kind of the SEG.
+        Kind of the SEGs.
+    keepouts : PlacedLabels, optional
+        Canal, foramina and soft tissue on the same grid; a SEG of them is written where there are any.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    kind = SEGMENTATIONS[segmentation]
+    kind = BONES.kinds[segmentation]
     with disable_value_validation():  # what the CT holds against the standard is taken over as it is
         written = [
             write_segmentation(folder / "seg.dcm", target, labels, segmentation),
             write_report(folder / "sr.dcm", target),
         ]
+        if keepouts is not None and keepouts.values.any():
+            written.append(write_segmentation(folder / "seg_keepout.dcm", target, keepouts, segmentation, KEEPOUTS))
         for suffix in WORDS:
             files = [path for path in attachments if path.suffix == suffix]
             written += [_attach(folder, target, number, path, kind) for number, path in enumerate(files, start=1)]

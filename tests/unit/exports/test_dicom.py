@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import zipfile
+from collections import defaultdict
 from copy import deepcopy
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 from pydicom.config import disable_value_validation
+from pydicom.sr._concepts_dict import concepts
 from pydicom.sr.coding import Code
 
 from planner import NOTICE
@@ -21,16 +23,17 @@ from planner.dicom import DicomOrigin, SourceStudy, read_dicom, read_study
 from planner.errors import UnreadableFileError
 from planner.exports.dicom.objects import Target
 from planner.exports.dicom.report import write_report
-from planner.exports.dicom.segmentation import write_segmentation
+from planner.exports.dicom.segmentation import KEEPOUTS, write_segmentation
 from planner.exports.dicom.write import what_lacks, write_dicom
 from planner.exports.mesh_files import write_stl
 from planner.exports.surfaces import implant_surface
+from planner.exports.terminology import ANATOMY, BONE_STRUCTURES, KEEPOUT_STRUCTURES, OWN_SCHEME, SIDES
 from planner.given_labels import read_given_labels
 from planner.grid import Grid
 from planner.volume import PlacedLabels
 
 from support.dicom_files import SECRETS, body, ct_datasets, enhanced_dataset, save, save_one
-from support.made_plan import GRIDS, bones, made_case, made_document, right_handed, upright
+from support.made_plan import GRIDS, bones, keepouts, made_case, made_document, right_handed, upright
 
 STORED = {name: grid for name, grid in GRIDS.items() if right_handed(grid)}
 """What a series of slices can be: the slice axis is row x column."""
@@ -63,12 +66,23 @@ def files(tmp_path_factory):
 def objects(case, files, tmp_path_factory):
     """Every object, by its file's name, and where they are."""
     folder = tmp_path_factory.mktemp("dicom")
-    written = write_dicom(folder, target_of(case), case.placed, files)
-    write_segmentation(folder / "labelmap.dcm", target_of(case), case.placed, "labelmap")
-    return {path.stem: dcmread(path) for path in [*written, folder / "labelmap.dcm"]}, folder
+    target, avoided = target_of(case), case.placed_keepouts
+    written = write_dicom(folder, target, case.placed, files, keepouts=avoided)
+    written += [
+        write_segmentation(folder / "labelmap.dcm", target, case.placed, "labelmap"),
+        write_segmentation(folder / "labelmap_keepout.dcm", target, avoided, "labelmap", KEEPOUTS),
+    ]
+    return {path.stem: dcmread(path) for path in written}, folder
 
 
-NAMES = ["seg", "labelmap", "sr", "figure_left_axial", "mesh_implant_left_1", "document_report"]
+STANDARD = defaultdict(set)
+"""Meanings of each SNOMED CT code that DICOM uses."""
+for entry in concepts["SCT"].values():
+    for value, (meaning, *_) in entry.items():
+        STANDARD[value].add(meaning)
+
+SEGMENTS = ["seg", "seg_keepout", "labelmap", "labelmap_keepout"]
+NAMES = [*SEGMENTS, "sr", "figure_left_axial", "mesh_implant_left_1", "document_report"]
 
 
 def run(*command):
@@ -82,7 +96,9 @@ def test_all_are_written(objects):
     assert sorted(objects[0]) == sorted(NAMES)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "labelmap"])  # dciodvfy is older than label maps
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if "labelmap" not in name]
+)  # dciodvfy is older than label maps
 def test_dciodvfy_finds_no_error(objects, name):
     told, _ = run("dciodvfy", str(objects[1] / f"{name}.dcm"))
     wrong = [line for line in told.splitlines() if line.startswith(("Error", "Warning"))]
@@ -110,7 +126,7 @@ def test_patient_and_study_are_those_of_the_ct(objects, case, name):
     for keyword in ("PatientName", "PatientID", "PatientSex", "StudyInstanceUID", "StudyDate", "AccessionNumber"):
         assert one[keyword].value == ct[keyword].value
     assert one.SeriesInstanceUID != ct.SeriesInstanceUID
-    if name in ("seg", "labelmap", "mesh_implant_left_1"):
+    if name in (*SEGMENTS, "mesh_implant_left_1"):
         assert one.FrameOfReferenceUID == ct.FrameOfReferenceUID
 
 
@@ -134,11 +150,11 @@ def test_the_notice_is_in_every_object(objects, name):
 
 
 def test_same_plan_same_bytes_and_another_plan_other_identifiers(case, files, objects, tmp_path):
-    written = write_dicom(tmp_path / "again", target_of(case), case.placed, files)
+    written = write_dicom(tmp_path / "again", target_of(case), case.placed, files, keepouts=case.placed_keepouts)
     for path in written:
         assert path.read_bytes() == (objects[1] / path.name).read_bytes()
     other = replace(case, document=made_document(s1_trabecular_hu=120.0))
-    for path in write_dicom(tmp_path / "other", target_of(other), case.placed, files):
+    for path in write_dicom(tmp_path / "other", target_of(other), case.placed, files, keepouts=case.placed_keepouts):
         before, now = objects[0][path.stem], dcmread(path)
         assert now.SOPInstanceUID != before.SOPInstanceUID
         assert now.SeriesInstanceUID != before.SeriesInstanceUID
@@ -155,6 +171,52 @@ def test_every_orientation_comes_back(name, kind, tmp_path):
     assert np.array_equal(given.labels.values, bones(STORED[name]).values)
     assert given.source == "dicom-seg"
     assert given.findings == ()
+
+
+@pytest.mark.parametrize("kind", ["binary", "labelmap"])
+@pytest.mark.parametrize("name", STORED)
+def test_keep_outs_come_back_from_every_orientation(name, kind, tmp_path):
+    """By highdicom, since our own reader looks for bones: voxel by voxel, in the patient."""
+    case = made_case(STORED[name], tmp_path / "ct")
+    path = write_segmentation(tmp_path / "seg.dcm", target_of(case), case.placed_keepouts, kind, KEEPOUTS)
+    seg, truth = highdicom.seg.segread(path), keepouts(STORED[name])
+    volume = seg.get_volume(combine_segments=True, relabel=False)
+    value_of = {number: seg.get_segment_description(number).SegmentLabel for number in seg.segment_numbers}
+    names = {structure.name: structure.value for structure in KEEPOUT_STRUCTURES}
+    drawn = np.argwhere(volume.array)
+    index = truth.grid.to_index(volume.map_indices_to_reference(drawn))
+    assert index == pytest.approx(np.rint(index), abs=1e-3)
+    seen = truth.values[tuple(np.rint(index).astype(int).T)]
+    assert [names[value_of[int(v)]] for v in volume.array[tuple(drawn.T)]] == seen.tolist()
+    assert len(seen) == np.count_nonzero(truth.values)
+
+
+def test_keep_outs_are_coded(objects):
+    segments = {one.SegmentLabel: one for one in objects[0]["seg_keepout"].SegmentSequence}
+    assert list(segments) == ["sacral_canal", "foramen_s1_left", "foramen_s2_right"]
+    canal, left = segments["sacral_canal"], segments["foramen_s1_left"]
+    code = canal.SegmentedPropertyTypeCodeSequence[0]
+    assert (code.CodeValue, code.CodingSchemeDesignator) == ("61853006", "SCT")
+    kind = left.SegmentedPropertyTypeCodeSequence[0]
+    assert kind.SegmentedPropertyTypeModifierCodeSequence[0].CodeMeaning == "Left"
+    assert {one.SegmentAlgorithmType for one in segments.values()} == {"AUTOMATIC"}
+    assert objects[0]["seg_keepout"].ContentLabel == "KEEPOUTS"
+
+
+@pytest.mark.parametrize("structure", [*BONE_STRUCTURES, *KEEPOUT_STRUCTURES], ids=lambda one: one.name)
+def test_codes_are_those_of_the_standard(structure):
+    """DICOM's own concepts, as pydicom ships them; what they lack is in our own scheme."""
+    sides = [SIDES[structure.side]] if structure.side else []
+    assert ANATOMY.value in STANDARD
+    for concept in (structure.kind, *sides):
+        assert concept.scheme == OWN_SCHEME or concept.meaning in STANDARD[concept.value]
+
+
+def test_a_case_without_keep_outs_has_no_segmentation_of_them(case, tmp_path):
+    grid, box = case.placed.grid, case.placed.box
+    nothing = PlacedLabels(grid, box, np.zeros_like(case.placed.values))
+    written = write_dicom(tmp_path, target_of(case), case.placed, keepouts=nothing)
+    assert [path.name for path in written] == ["seg.dcm", "sr.dcm"]
 
 
 @pytest.mark.parametrize("name", STORED)

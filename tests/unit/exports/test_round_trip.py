@@ -22,7 +22,7 @@ from planner.joint.model import Joint, Thirds
 from planner.labels import Side
 from planner.plan import PlanDocument
 
-from support.made_plan import GRIDS, bones, made_case
+from support.made_plan import GRIDS, bones, keepouts, made_case
 
 TOLERANCE_MM = 0.01
 
@@ -35,6 +35,7 @@ def exported(request, tmp_path_factory):
     write_exports(case, folder, ExportConfig(meshes=("stl", "ply", "obj")))
     (folder / "plan.json").write_text(case.document.to_json(), "utf-8")
     write_placed_labels(folder / "labels.nii.gz", case.placed)
+    write_placed_labels(folder / "keepout.nii.gz", case.placed_keepouts)
     return case, folder
 
 
@@ -133,13 +134,13 @@ def test_surfaces_inside_dicom_are_those_beside_it(exported):
         assert one.EncapsulatedDocument[: one.EncapsulatedDocumentLength] == stl.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["labels.nii.gz", "labels.seg.nrrd"])
+@pytest.mark.parametrize("name", ["labels.nii.gz", "labels.seg.nrrd", "keepout.nii.gz", "keepout.seg.nrrd"])
 def test_labels_are_where_they_were(exported, name):
     """Every labelled voxel's centre, by SimpleITK, whatever the order of axes in the file."""
     case, folder = exported
     image = SimpleITK.ReadImage(str(folder / name))
     values = SimpleITK.GetArrayFromImage(image)
-    truth = bones(case.placed.grid)
+    truth = (bones if name.startswith("labels") else keepouts)(case.placed.grid)
     drawn = np.argwhere(values)
     points = np.array([image.TransformIndexToPhysicalPoint([int(v) for v in index[::-1]]) for index in drawn])
     index = truth.grid.to_index(points)
@@ -149,11 +150,12 @@ def test_labels_are_where_they_were(exported, name):
     assert len(drawn) == np.count_nonzero(truth.values)
 
 
-def test_labels_in_dicom_are_where_they_were(exported):
+@pytest.mark.parametrize(("name", "made"), [("seg", bones), ("seg_keepout", keepouts)])
+def test_labels_in_dicom_are_where_they_were(exported, name, made):
     case, folder = exported
-    seg = highdicom.seg.segread(folder / "dicom" / "seg.dcm")
+    seg = highdicom.seg.segread(folder / "dicom" / f"{name}.dcm")
     volume = seg.get_volume(combine_segments=True, relabel=False)
-    truth = bones(case.placed.grid)
+    truth = made(case.placed.grid)
     points = volume.map_indices_to_reference(np.argwhere(volume.array))
     labelled = truth.grid.to_lps(np.argwhere(truth.values))
     assert farthest(points, labelled) <= TOLERANCE_MM

@@ -9,14 +9,14 @@ Each step keeps what it measured in the work folder; `page` writes it between th
     script/batch_trial export             make the export
     script/batch_trial one-core one two   time a ward of it: one worker on one core, one worker, two
     script/batch_trial whole              plan all of it with two workers and watch their memory
-    script/batch_trial kills              plan a ward, killed twenty times; compare with the run that was not
+    script/batch_trial kills              plan a ward, killed twenty times
+    script/batch_trial compare            compare its cases with those of the whole, which was not
     script/batch_trial page               write the page anew from what was measured
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import random
@@ -47,8 +47,8 @@ SETTINGS = "[exports]\ndicom = false\n"
 """DICOM objects are left out: they are 42 of the 57 MB of a case."""
 VOLATILE = {"batch.json": ("seconds", "peak_rss_mb")}
 """Entries that hold what a run cost."""
-CLOCKS = ("manifest.json", "batch.jsonl", "index.sqlite", "summary.csv", "summary.parquet", "summary.html")
-"""Files with seconds in them; the summaries are drawn from the records, which are compared."""
+CLOCKS = ("manifest.json",)
+"""Files with seconds in them."""
 COMMAND = (sys.executable, "-c", "from pipelines.cli import main; main()", "batch")
 
 
@@ -117,10 +117,14 @@ class Trial:
             planned.append(len(_finished(out) - before))
         _wait(self._start(self.export / WARD, out, 2))
         again = Counter(e["case"] for e in _events(out / "batch.jsonl") if e["event"] in ("planned", "refused"))
-        differ = _differences(out, self.work / "two")
         twice = sorted(case for case, count in again.items() if count > 1)
-        files = sum(1 for _ in _compared(out))
-        self._keep("kills", {"lives_s": lives, "finished": planned, "twice": twice, "differ": differ, "files": files})
+        self._keep("kills", {"lives_s": lives, "finished": planned, "twice": twice})
+
+    def compare(self) -> None:
+        """Compare the cases of the killed run with those of the run that was not."""
+        kills = json.loads((self.work / "kills.json").read_text())
+        files, differ = _differences(self.work / "killed" / "cases", self.work / "whole" / "cases")
+        self._keep("kills", {**kills, "files": files, "differ": differ})
 
     def page(self) -> None:
         """Write what was measured."""
@@ -194,9 +198,10 @@ def _finished(out: Path) -> set[str]:
     return {folder.name for folder in (out / "cases").glob("[0-9a-f]*")}
 
 
-def _compared(out: Path) -> list[Path]:
-    """Files whose bytes must not depend on when and how often the run was started."""
-    return sorted(p for p in out.rglob("*") if p.is_file() and p.name not in CLOCKS)
+def _compared(cases: Path, names: set[str]) -> dict[Path, Path]:
+    """Files of some cases whose bytes must not depend on when and how often the run was started."""
+    files = [p for name in names for p in (cases / name).rglob("*") if p.is_file() and p.name not in CLOCKS]
+    return {path.relative_to(cases): path for path in files}
 
 
 def _content(path: Path) -> bytes:
@@ -206,19 +211,12 @@ def _content(path: Path) -> bytes:
     return json.dumps({k: v for k, v in record.items() if k not in VOLATILE[path.name]}, sort_keys=True).encode()
 
 
-def _differences(one: Path, other: Path) -> list[str]:
-    """Names of files that only one run has, or that are not the same; cases of one ward."""
-    ours = {p.relative_to(one): p for p in _compared(one)}
-    theirs = {p.relative_to(other): p for p in _compared(other)}
+def _differences(one: Path, other: Path) -> tuple[int, list[str]]:
+    """Count the files of one run's cases; name those that only one run has, or that are not the same."""
+    names = {folder.name for folder in one.iterdir()}
+    ours, theirs = _compared(one, names), _compared(other, names)
     same = {name for name in ours.keys() & theirs.keys() if _content(ours[name]) == _content(theirs[name])}
-    rows = [_table(folder / "summary.csv") for folder in (one, other)]
-    return sorted(map(str, (ours.keys() | theirs.keys()) - same)) + ["summary.csv"] * (rows[0] != rows[1])
-
-
-def _table(path: Path) -> list[dict[str, str]]:
-    with path.open() as stream:
-        next(stream)
-        return [{k: v for k, v in row.items() if k not in VOLATILE["batch.json"]} for row in csv.DictReader(stream)]
+    return len(ours), sorted(map(str, (ours.keys() | theirs.keys()) - same))
 
 
 def main() -> None:
@@ -237,6 +235,7 @@ def main() -> None:
         "two": lambda: trial.time("two", 2),
         "whole": trial.whole,
         "kills": trial.kills,
+        "compare": trial.compare,
         "page": trial.page,
     }
     for step in given.steps or steps:

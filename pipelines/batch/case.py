@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 
 from pipelines.batch.disk import FULL, blaming_the_disk
+from pipelines.batch.memory import give_back
 from pipelines.batch.model import Outcome, Status, Study, Task
 from pipelines.batch.record import RECORD, measures_of, record_of, write_record
 from pipelines.batch.thumbnail import write_thumbnail
@@ -47,6 +48,7 @@ def plan_study(task: Task, planner: Planner = plan_and_write) -> Outcome:
         outcome = _explain(error)
         if outcome.status is not Status.STOPPED:
             outcome = give_up(task, outcome)
+    give_back()
     return Outcome(outcome.status, outcome.reason, outcome.message, outcome.passing, time.perf_counter() - start)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -25,6 +28,17 @@ NUMBERS = {
 }
 """Arrays of the schema and their lengths."""
 TEXTS = {"name", "planeType", "sizeMode", "labelFormat"}
+MARKUP_KEYS = {
+    "type", "coordinateSystem", "coordinateUnits", "locked", "controlPoints", "display", "autoScalingSizeFactor",
+    *NUMBERS, *TEXTS,
+}  # fmt: skip
+POINT_KEYS = {"id", "label", "position", "positionStatus", "locked"}
+COLOURED = ("color", "selectedColor")
+DISPLAY_KEYS = {"visibility", *COLOURED}
+"""Keys that we write; the schema knows each of them."""
+
+PUBLISHED = os.environ.get("SLICER_MARKUPS_SCHEMA", "")
+"""A copy of ``Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json`` of Slicer's repository."""
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +67,32 @@ def test_every_file_is_of_the_schema(files):
         assert re.search(r"markups-schema-v1\.[0-9]+\.[0-9]+\.json#*$", content["@schema"])  # what Slicer looks for
         assert content["notice"] == NOTICE
         one = markup(path)
+        assert set(one) <= MARKUP_KEYS
+        assert set(one["display"]) == DISPLAY_KEYS
+        assert all(isinstance(one["display"][key], list) and len(one["display"][key]) == 3 for key in COLOURED)
+        assert all(isinstance(number, int | float) for key in set(one) & set(NUMBERS) for number in one[key])
+        assert isinstance(one["locked"], bool)
         assert one["type"] in {"Fiducial", "Line", "Plane"}
         assert one["coordinateSystem"] == "LPS"
         assert one["coordinateUnits"] == "mm"
         assert {key: len(one[key]) for key in NUMBERS if key in one}.items() <= NUMBERS.items()
         assert all(isinstance(one[key], str) for key in TEXTS & set(one))
-        assert all(0 <= share <= 1 for key in ("color", "selectedColor") for share in one["display"][key])
+        assert all(0 <= share <= 1 for key in COLOURED for share in one["display"][key])
         for point in one["controlPoints"]:
+            assert set(point) == POINT_KEYS
             assert len(point["position"]) == 3
             assert point["positionStatus"] == "defined"
             assert isinstance(point["id"], str)
+
+
+@pytest.mark.skipif(not PUBLISHED, reason="SLICER_MARKUPS_SCHEMA names no copy of Slicer's published schema")
+def test_slicers_published_schema_takes_every_file(files):
+    rules = jsonschema.Draft7Validator(json.loads(Path(PUBLISHED).read_text("utf-8")))
+    for path in files:
+        content = json.loads(path.read_text("utf-8"))
+        assert list(rules.iter_errors(content)) == []
+        content["markups"][0]["controlPoints"][0]["position"].pop()
+        assert list(rules.iter_errors(content))  # the rules are those of markups
 
 
 def test_lines_are_implants_and_accesses(files, document):

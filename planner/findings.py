@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Finding", "Level"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Finding", "Level", "witness_of"]
 
 
 class Level(StrEnum):
@@ -31,9 +34,19 @@ class Finding:
         ``left``, ``right`` or ``both``.
     message : str
         One sentence with the value found and its limit. No identifiers.
+    at_lps : (x, y, z) or None
+        Where to look, LPS mm; None where it is nowhere in particular.
     """
 
     code: str
     level: Level
     side: str
     message: str
+    at_lps: tuple[float, float, float] | None = None
+
+
+def witness_of(points_lps: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Find the point of a patch ``(n, 3)`` that is nearest to its middle: unlike the middle, it lies on the patch."""
+    away = np.linalg.norm(points_lps - points_lps.mean(axis=0), axis=1)
+    x, y, z = points_lps[int(away.argmin())].tolist()
+    return x, y, z

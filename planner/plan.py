@@ -84,12 +84,17 @@ class SegmentationDocument(Document):
 
 
 class FindingDocument(Document):
-    """See `planner.findings.Finding`."""
+    """See `planner.findings.Finding`; ``at_lps_mm`` is left out where a finding is nowhere in particular."""
 
     code: str
     level: Literal["note", "warn", "review-only", "refuse"]
     side: Literal["left", "right", "both"]
     message: str
+    at_lps_mm: Point | None = None
+
+    @model_serializer(mode="wrap")
+    def _somewhere(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in write(self).items() if key != "at_lps_mm" or value is not None}
 
 
 class GapDocument(Document):
@@ -502,7 +507,13 @@ def _share(value: float) -> float:
 def finding_document(finding: Finding) -> FindingDocument:
     """Write a finding down."""
     return FindingDocument.model_validate(
-        {"code": finding.code, "level": finding.level.value, "side": finding.side, "message": finding.message}
+        {
+            "code": finding.code,
+            "level": finding.level.value,
+            "side": finding.side,
+            "message": finding.message,
+            "at_lps_mm": None if finding.at_lps is None else _point(np.array(finding.at_lps)),
+        }
     )
 
 

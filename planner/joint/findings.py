@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from planner.findings import Finding, Level
+from planner.findings import Finding, Level, witness_of
 from planner.joint.config import JointConfig
 from planner.joint.lines import anterior_margin_lps
 from planner.joint.model import Joint, Third, Zone
@@ -81,6 +81,11 @@ def anterior_gap_mm(joint: Joint) -> float:
     return float(np.median(joint.gap_mm[chosen][near]))
 
 
+def _margin_at(joint: Joint) -> tuple[float, float, float] | None:
+    margin = anterior_margin_lps(joint)
+    return witness_of(margin) if len(margin) else None
+
+
 def joint_findings(
     joint: Joint, bridge: tuple[float, NDArray[np.bool_]], limit_mm2: float, config: JointConfig
 ) -> tuple[Finding, ...]:
@@ -94,12 +99,12 @@ def joint_findings(
     if gap > config.widening_mm:
         limit = f"{config.widening_mm:g} mm is the limit"
         message = f"The {joint.side} joint is {gap:.1f} mm wide at its anterior margin; {limit}."
-        found.append(Finding("widening", Level.WARN, joint.side.value, message))
+        found.append(Finding("widening", Level.WARN, joint.side.value, message, _margin_at(joint)))
     if bridge_mm2 >= limit_mm2:
         message = (
             f"Bone bridges {bridge_mm2:.0f} mm2 of the {joint.side} joint's articular zone, {_place(joint, patch)}."
         )
-        found.append(Finding("ankylosis", Level.WARN, joint.side.value, message))
+        found.append(Finding("ankylosis", Level.WARN, joint.side.value, message, witness_of(joint.vertices_lps[patch])))
     return tuple(found)
 
 
@@ -124,4 +129,4 @@ def side_difference_findings(joints: Mapping[Side, Joint], config: JointConfig |
         f"The joints differ by {difference:.1f} mm at their anterior margins (left {gap[Side.LEFT]:.1f}, "
         f"right {gap[Side.RIGHT]:.1f}); {config.asymmetry_mm:g} mm is the limit."
     )
-    return (Finding("widening", Level.WARN, wide.value, message),)
+    return (Finding("widening", Level.WARN, wide.value, message, _margin_at(joints[wide])),)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from planner.findings import Finding, Level
+from planner.findings import Finding, Level, witness_of
 from planner.joint.mesh import Sheet
 from planner.joint.profiles import GAP_HU_RANGE, GapFit
 from planner.joint.recess import usually_apart_mm
@@ -67,7 +67,8 @@ def metal_findings(volume: Volume, joint_lps: NDArray[np.float64], side: Side) -
         f"{amount:.0f} mm3 of metal (above {METAL_HU:.0f} HU) within {METAL_MM:.0f} mm of the {side} joint, "
         f"{near.min():.0f} mm at the nearest: an earlier fusion? Bones, gap and plan are unreliable there."
     )
-    return (Finding("metal-near-joint", Level.WARN, side.value, text),)
+    nearest = witness_of(part.grid.to_lps(dense[[away.argmin()]]))
+    return (Finding("metal-near-joint", Level.WARN, side.value, text, nearest),)
 
 
 def vacuum_findings(measured: Measured, fit: GapFit, articular: Mask, side: Side) -> tuple[Finding, ...]:
@@ -80,7 +81,7 @@ def vacuum_findings(measured: Measured, fit: GapFit, articular: Mask, side: Side
     if area < GAS_MM2:
         return ()
     text = f"Gas fills {area:.0f} mm2 of the {side} joint (vacuum phenomenon)."
-    return (Finding("vacuum", Level.NOTE, side.value, text),)
+    return (Finding("vacuum", Level.NOTE, side.value, text, witness_of(measured.sheet.vertices_lps[patch])),)
 
 
 def accessory_joint_findings(measured: Measured, articular: Mask, bones: Bones, side: Side) -> tuple[Finding, ...]:
@@ -104,7 +105,7 @@ def accessory_joint_findings(measured: Measured, articular: Mask, bones: Bones, 
         f"Sacrum and ilium also meet over {area:.0f} mm2 behind the {side} joint, about LPS "
         f"({x:.0f}, {y:.0f}, {z:.0f}) mm: an accessory joint or osteophyte that may block the way in."
     )
-    return (Finding("accessory-joint", Level.WARN, side.value, text),)
+    return (Finding("accessory-joint", Level.WARN, side.value, text, witness_of(sheet.vertices_lps[patch])),)
 
 
 def _recess(sheet: Sheet, articular: Mask, fit: ShapeFit, side: Side) -> Mask:

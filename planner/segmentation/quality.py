@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from planner.findings import Finding, Level
+from planner.findings import Finding, Level, witness_of
 from planner.labels import Label, Side
 from planner.segmentation.confidence import GOOD_MM, foretell, gather_evidence, joint_sureness
 from planner.segmentation.config import SegmentationConfig
@@ -151,11 +151,13 @@ def metal(volume: Volume, config: SegmentationConfig) -> list[Finding]:
     if not dense.any():
         return []
     voxel_mm3 = float(np.prod(volume.grid.spacing_zyx_mm))
-    sizes = np.bincount(touching_parts(dense)[0].ravel())[1:] * voxel_mm3
+    parts = touching_parts(dense)[0]
+    sizes = np.bincount(parts.ravel())[1:] * voxel_mm3
     if sizes.max() < config.metal_mm3:
         return []
     text = f"Metal: {sizes.max():.0f} mm3 above {config.metal_hu:.0f} HU; labels near it are unreliable."
-    return [Finding("metal", Level.WARN, "both", text)]
+    largest = volume.grid.to_lps(np.argwhere(parts == sizes.argmax() + 1))
+    return [Finding("metal", Level.WARN, "both", text, witness_of(largest))]
 
 
 def laterality(bones: Bones) -> list[Finding]:

@@ -43,8 +43,29 @@ LONGEST_LIFE_S = 45.0
 """A run to be killed lives at most so long: a worker starts in about five seconds and plans a study in ten."""
 LONGEST_S = 220.0
 """What is timed is timed for so long at most: it has the machine to itself."""
-SETTINGS = "[exports]\ndicom = false\n"
-"""DICOM objects are left out: they are 42 of the 57 MB of a case."""
+SETTINGS = {
+    "usual": """[exports]
+dicom = false
+""",
+    "light": """[exports]
+dicom = false
+slicer = false
+meshes = []
+[report]
+pdf = false
+html = false
+[joint]
+spacing_mm = 2.0
+[keepout]
+spacing_mm = 2.0
+[fluoroscopy]
+pixels = 64
+voxel_mm = 4.0
+[trajectory.search]
+starts = 8
+""",
+}
+"""Usual settings, without the DICOM objects that are 42 of the 57 MB of a case; and some that take half the time."""
 VOLATILE = {"batch.json": ("seconds", "peak_rss_mb")}
 """Entries that hold what a run cost."""
 CLOCKS = ("manifest.json",)
@@ -59,7 +80,8 @@ class Trial:
         self.work, self.studies = work, studies
         self.export = work / "export"
         work.mkdir(parents=True, exist_ok=True)
-        (work / "settings.toml").write_text(SETTINGS)
+        for name, text in SETTINGS.items():
+            (work / f"{name}.toml").write_text(text)
 
     def make(self) -> None:
         """Make the export."""
@@ -76,7 +98,7 @@ class Trial:
         os.sched_setaffinity(0, cores or before)
         load, busy = os.getloadavg()[0], _idle_and_all()
         try:
-            _wait(self._start(self.export / WARD, out, workers), LONGEST_S)
+            _wait(self._start(self.export / WARD, out, workers, "usual"), LONGEST_S)
         finally:
             os.sched_setaffinity(0, before)
         idle, whole = (b - a for a, b in zip(busy, _idle_and_all(), strict=True))
@@ -85,7 +107,7 @@ class Trial:
 
     def whole(self) -> None:
         """Plan everything, watched; goes on where it was stopped."""
-        process = self._start(self.export, self.work / "whole", 2)
+        process = self._start(self.export, self.work / "whole", 2, "light")
         watch = psutil.Process(process.pid)
         with (self.work / "memory.csv").open("a") as stream:
             beat = 0
@@ -104,7 +126,7 @@ class Trial:
         lives = []
         while len(lives) < KILLS:
             before = _finished(out)
-            process = self._start(self.export / WARD, out, 2)
+            process = self._start(self.export / WARD, out, 2, "light")
             life = rng.uniform(0.5, LONGEST_LIFE_S)
             try:
                 process.wait(life)
@@ -115,7 +137,7 @@ class Trial:
             half = [c.name for c in (out / "cases").glob("[0-9a-f]*") if not (c / "batch.json").is_file()]
             assert not half, f"half results: {half}"
             planned.append(len(_finished(out) - before))
-        _wait(self._start(self.export / WARD, out, 2))
+        _wait(self._start(self.export / WARD, out, 2, "light"))
         again = Counter(e["case"] for e in _events(out / "batch.jsonl") if e["event"] in ("planned", "refused"))
         twice = sorted(case for case, count in again.items() if count > 1)
         self._keep("kills", {"lives_s": lives, "finished": planned, "twice": twice})
@@ -132,8 +154,8 @@ class Trial:
 
         write_page(self.work, REPOSITORY / "docs")
 
-    def _start(self, export: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
-        flags = ["--out", str(out), "--workers", str(workers), "--config", str(self.work / "settings.toml")]
+    def _start(self, export: Path, out: Path, workers: int, settings: str) -> subprocess.Popen[bytes]:
+        flags = ["--out", str(out), "--workers", str(workers), "--config", str(self.work / f"{settings}.toml")]
         with (self.work / "log").open("ab") as log:
             return subprocess.Popen([*COMMAND, str(export), *flags], stdout=log, stderr=log, start_new_session=True)
 

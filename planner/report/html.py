@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["write_html"]
 
-PICTURES = {"sheet": "Sections", "c_arm": "C-arm card", "gap_map": "Gap of the joint"}
+PICTURES = {"sheet": "All views", "c_arm": "C-arm card", "gap_map": "Gap of the joint"}
 """Figures of a side, in order."""
 
 NIIVUE = "niivue/niivue.umd.js"

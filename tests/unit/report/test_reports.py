@@ -11,11 +11,13 @@ import shutil
 import struct
 import subprocess
 import zlib
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from reportlab.lib.pagesizes import LETTER
 
 from planner import NOTICE
@@ -60,6 +62,56 @@ def test_the_cover_tells_findings_first(written: tuple[Path, Path]) -> None:
     cover = pages_of(written[0])[0]
     assert cover.index("REVIEW ONLY") < cover.index("WARNING") < cover.index("LEFT: PLAN PROPOSED")
     assert "RIGHT: NO SAFE PATH" in cover
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+def test_a_side_keeps_to_its_page_whatever_is_said(
+    told: ReportCase, figures: dict[str, bytes], paper: str, tmp_path: Path
+) -> None:
+    left = told.document.sides["left"]
+    (one,) = left.candidates
+    others = [one.model_copy(update={"rank": rank, "why": "Longer words. " * 20}) for rank in (1, 2, 3)]
+    long = left.model_copy(update={"candidates": others, "status": "unverified", "reason": "Not found: S3. " * 12})
+    sides = {"left": long, "right": long}
+    document = told.document.model_copy(update={"sides": sides})
+    square = figures["left_sheet"]
+    pictures = {**figures, "left_sheet": square, "right_sheet": square}
+    (pdf,) = write_reports(replace(told, document=document), tmp_path, ReportConfig(html=False, paper=paper), pictures)
+    pages = pages_of(pdf)
+    for number, side in ((1, "LEFT"), (2, "RIGHT")):
+        assert f"{side} sacroiliac joint" in pages[number]
+        for part in ("candidate 3", "Clearances of candidate 1", "nearest point, LPS mm", "articular area", "C-arm:"):
+            assert part in pages[number]
+    assert "Clearances of candidate 3" in " ".join(pages[3:])
+
+
+def test_findings_without_room_go_to_the_appendix_and_the_cover_says_so(
+    told: ReportCase, figures: dict[str, bytes], tmp_path: Path
+) -> None:
+    many = [
+        told.document.findings[0].model_copy(update={"level": level, "message": f"{level} {k}: " + "much to say " * 12})
+        for level, count in (("note", 60), ("refuse", 2))
+        for k in range(count)
+    ]
+    case = replace(told, document=told.document.model_copy(update={"findings": many}))
+    (pdf,) = write_reports(case, tmp_path, ReportConfig(html=False), figures)
+    pages = pages_of(pdf)
+    assert "refuse 0" in pages[0]
+    assert "refuse 1" in pages[0]
+    assert "What software cannot see" in pages[0]
+    assert "more, none of them worse, in the appendix" in pages[0]
+    whole = " ".join(pages)
+    assert all(f"note {k}:" in whole for k in range(60))
+
+
+def test_words_of_the_report_are_large_enough(written: tuple[Path, Path]) -> None:
+    streams = re.findall(
+        rb"/ASCII85Decode /FlateDecode[^>]*>>\s*stream\r?\n(.*?)~>endstream", written[0].read_bytes(), re.S
+    )
+    pages = [zlib.decompress(base64.a85decode(stream)) for stream in streams]
+    sizes = {float(size) for page in pages for size in re.findall(rb"/F\d+ ([\d.]+) Tf", page)}
+    assert sizes
+    assert min(sizes) >= 6.5
 
 
 def test_the_same_case_gives_the_same_bytes(
@@ -118,7 +170,7 @@ def test_the_page_says_what_the_paper_says(page: Reader) -> None:
     assert text.count(NOTICE) == 2
     for words in ("REVIEW ONLY", "Metal <near> the joint & more.", "NO SAFE PATH", "4.2 (3.4) mm", *CHECKLIST):
         assert words in text
-    assert page.pictures == ["Sections, left side", "C-arm card, left side", "Gap of the joint, right side"]
+    assert page.pictures == ["All views, left side", "C-arm card, left side", "Gap of the joint, right side"]
 
 
 def test_the_viewer_is_niivue_as_published() -> None:
@@ -180,18 +232,47 @@ def test_the_scene_in_the_page_is_whole(written: tuple[Path, Path]) -> None:
     assert text.count("</script>") == 3
 
 
+OPTIONS = (
+    "--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=60000",
+)  # fmt: skip
+"""Without a network, and with WebGL on any machine."""
+
+
+def browse(page: Path, folder: Path, *options: str) -> str:
+    command = [str(BROWSER), *OPTIONS, f"--user-data-dir={folder / 'browser'}", *options, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=150, check=True).stdout
+
+
+needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium to open the page in")
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium to open the page in")
+@needs_browser
 def test_the_viewer_starts_in_a_browser_without_a_network(written: tuple[Path, Path], tmp_path: Path) -> None:
-    options = [
-        "--headless=new",
-        "--no-sandbox",
-        "--use-gl=angle",
-        "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader",
-    ]
-    options += ["--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=60000", f"--user-data-dir={tmp_path}"]
-    command = [str(BROWSER), *options, "--dump-dom", written[1].as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=150, check=True).stdout
+    dom = browse(written[1], tmp_path, "--dump-dom")
     assert 'data-viewer="ready"' in dom, re.findall(r"could not start[^<]*", dom)
     assert dom.count('data-group="implant"') == 1
+
+
+@pytest.mark.slow
+@needs_browser
+@pytest.mark.parametrize(("width", "height"), [(1280, 1400), (500, 1800)])
+def test_a_screenshot_shows_the_viewer_drawn(
+    written: tuple[Path, Path], width: int, height: int, tmp_path: Path
+) -> None:
+    """Dark canvases with bright bone in them, on a page of paper white, at a desk and in a narrow window."""
+    picture = tmp_path / "page.png"
+    browse(written[1], tmp_path, f"--window-size={width},{height}", f"--screenshot={picture}")
+    with Image.open(picture) as shot:
+        pixels = np.asarray(shot.convert("RGB")).astype(int)
+    assert pixels.shape == (height, width, 3)
+    dark = pixels.max(axis=-1) < 40
+    rows = np.flatnonzero(dark.mean(axis=1) > 0.3)
+    assert len(rows) > 250  # the canvases
+    drawn = pixels[rows[0] : rows[-1]]
+    grey = (np.ptp(drawn, axis=-1) < 12) & (drawn.max(axis=-1) > 90)
+    coloured = np.ptp(drawn, axis=-1) > 60
+    assert grey.mean() > 0.01  # CT
+    assert coloured.mean() > 0.01  # labels and bones
+    assert (pixels[:, -3:] > 200).mean() > 0.9  # nothing runs out of the window on the right

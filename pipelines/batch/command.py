@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pipelines.batch.engine import Engine
-    from pipelines.batch.model import Outcome
-    from pipelines.batch.run import BatchOptions, BatchReport, Watcher
+    from pipelines.batch.run import BatchOptions, BatchReport
 
 __all__ = ["batch"]
 
@@ -88,54 +86,17 @@ def _engine(workers: int | None, scheduler: str | None) -> AbstractContextManage
 
 def _run(export: Path, out: Path, options: BatchOptions, engine: AbstractContextManager[Engine]) -> BatchReport:
     from pipelines.batch.disk import FULL
+    from pipelines.batch.progress import progress
     from pipelines.batch.run import run_batch
 
     try:
-        with engine as ready, _progress() as watcher:
+        with engine as ready, progress() as watcher:
             return run_batch(export, out, options, ready, watcher)
     except OSError as error:
         if error.errno not in FULL:
             raise
         typer.echo("sacroplan: the disk is full. Free some space and start again: it goes on from here.", err=True)
         raise typer.Exit(EXIT_FAILED) from error
-
-
-@contextmanager
-def _progress() -> Iterator[Watcher]:
-    """Show a bar on stderr: files first, then studies with their rate and the time left."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    from pipelines.batch.run import Watcher
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        files = bar.add_task("files", total=None, rate="")
-        cases = bar.add_task("studies", total=None, rate="", visible=False)
-        ended = 0
-
-        def on_case(outcome: Outcome, now: bool) -> None:
-            nonlocal ended
-            ended += now
-            speed = bar.tasks[cases].speed
-            bar.update(cases, advance=1, rate=f"{speed * 60:.1f} a minute" if speed and ended else "")
-
-        def on_indexed(counts: object, studies: int) -> None:
-            bar.update(files, total=bar.tasks[files].completed)
-            bar.update(cases, total=studies, visible=True)
-            bar.reset(cases, total=studies)
-
-        yield Watcher(lambda: bar.advance(files), on_indexed, on_case)
 
 
 def _table(report: BatchReport, out: Path) -> str:
@@ -155,10 +116,11 @@ def _show_choices(export: Path, out: Path, options: BatchOptions) -> None:
     from rich.table import Table
 
     from pipelines.batch.dry_run import choose_all
+    from pipelines.batch.progress import progress
     from pipelines.summary import render
 
     table = Table("case", "would be", "series", "slices", "reasons", box=SIMPLE)
-    with _progress() as watcher:
+    with progress() as watcher:
         for choice in choose_all(export, out, options, watcher):
             table.add_row(choice.key, choice.todo, choice.series, str(choice.slices or ""), choice.reasons)
     typer.echo(render(table))

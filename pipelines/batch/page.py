@@ -128,8 +128,10 @@ def _counts(title: str, counts: Mapping[str, int], of: int = 0) -> str:
     if not counts:
         return ""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    share = (lambda count: f"<td>{100 * count / of:.0f} %") if of else (lambda count: "")
-    body = "".join(f"<tr><td>{escape(name)}<td>{count}{share(count)}" for name, count in ordered)
+    shares = [f"<td>{100 * count / of:.0f} %" if of else "" for _, count in ordered]
+    body = "".join(
+        f"<tr><td>{escape(name)}<td>{count}{share}" for (name, count), share in zip(ordered, shares, strict=True)
+    )
     return f"<div><h2>{title}</h2><table>{body}</table></div>"
 
 

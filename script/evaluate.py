@@ -6,12 +6,14 @@
     script/evaluate page --out DIR --table docs/accuracy.md
     script/evaluate joint --out DIR [--only PATTERN ...] --table docs/accuracy-joint.md
     script/evaluate findings --out DIR [--only PATTERN ...] --table docs/accuracy-joint.md
+    script/evaluate foramina --out DIR [--only PATTERN ...] --table docs/accuracy-foramina.md
 
 `run` makes each case that is not made yet, plans it, scores it with the independent scoring tool, and writes
 ``DIR/CASE/{ct,labels,keepout,decoys}.nii.gz``, ``plan/`` and ``result.json``. It goes on where it was stopped: a case
 whose result was reached by the same code is not run again. Pelves of the JHU atlas are planned with a shape model that
 was built without them, unless ``--model`` names one.
 `joint` measures the joint and landmarks on phantoms, `findings` how often findings are right; both write one page.
+`foramina` measures the foramina on phantoms, on the made CT of meshes that `run` left in ``DIR``, and on real scans.
 Sources, read from the folder ``--data``: see `accuracy_page.PREFACE`.
 """
 
@@ -37,6 +39,7 @@ from accuracy_page import accuracy_page
 from calibrate_confidence import SOURCES
 from conditions import BASES, FINDING_BASES, MadeCase, cases
 from findings_accuracy import run_findings
+from foramina_accuracy import foramina_page, run_foramina
 from joint_accuracy import run_rows
 from joint_page import joint_page
 from made_cases import make_case
@@ -296,6 +299,14 @@ def findings(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def foramina(arguments: argparse.Namespace) -> int:
+    """Measure the foramina on phantoms, meshes and real scans, and write their page."""
+    out = arguments.out / "foramina"
+    run_foramina(out, arguments.only, arguments.out, arguments.data, again=arguments.again)
+    arguments.table.write_text(foramina_page(out), encoding="utf-8")
+    return 0
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -313,7 +324,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     runner.set_defaults(function=run)
     writer = commands.add_parser("page", help="write the page from results that are there")
     writer.set_defaults(function=page)
-    for function in (joint, findings):
+    for function in (joint, findings, foramina):
         measurer = commands.add_parser(function.__name__, help=(function.__doc__ or "").splitlines()[0].lower())
         measurer.add_argument("--only", nargs="*", default=[], metavar="PATTERN", help="names, with * and ?")
         measurer.add_argument("--again", action="store_true", help="also what this code has a result of")

@@ -119,6 +119,12 @@ class CentreLine:
         steps = np.linalg.norm(np.diff(self.points_pelvic, axis=0), axis=1)
         return np.concatenate([[0.0], np.cumsum(steps)])
 
+    @property
+    def axes(self) -> Points:
+        """Unit vectors at each point, ``(n, 3, 3)``: caudal along the line, left and posterior."""
+        tangent, side, posterior = self._frames
+        return np.stack([tangent, side * np.sign(side[:, :1]), posterior], axis=1)
+
     @cached_property
     def _frames(self) -> tuple[Points, Points, Points]:
         tangent = np.gradient(self.points_pelvic, axis=0)
@@ -152,6 +158,10 @@ class CentreLine:
         up = own / np.linalg.norm(own) + [0.0, 0.0, 1.0]
         steps = np.arange(length_mm, -SLAB_MM / 2, -SLAB_MM)
         return CentreLine(self.points_pelvic[0] + steps[:, None] * up / np.linalg.norm(up))
+
+    def nearest(self, point_pelvic: Points) -> int:
+        """Give the number of the nearest point."""
+        return int(np.linalg.norm(self.points_pelvic - point_pelvic, axis=1).argmin())
 
     def coordinates(self, points_pelvic: Points) -> Points:
         """``(along, left, posterior)`` in mm of points ``(n, 3)``; the line goes on straight beyond its ends."""

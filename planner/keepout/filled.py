@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +55,7 @@ def reopened(
         return None
     away = distance_within(dark, region.grid.spacing_zyx_mm, 2 * RIM_MM)
     soft = dark | (region.bone & (away <= RIM_MM) & (region.hu < CORTEX_HU))
-    room, canal_room = region.room | soft, region.canal_room | soft
-    return replace(region, bone=region.bone & ~soft, room=room, canal_room=canal_room)
+    return region.opened(soft)
 
 
 def _zone(region: SacrumRegion, bones: Bones, line: CentreLine, names: Sequence[tuple[Side, str]]) -> Mask:

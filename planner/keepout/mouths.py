@@ -18,7 +18,7 @@ from planner.labels import SACRAL_LEVELS, Side
 from planner.segmentation.model import PelvicFrame
 from planner.segmentation.shapes import box_of, padded
 
-__all__ = ["Mouth", "assign_levels", "count_levels", "find_mouths"]
+__all__ = ["Mouth", "assign_levels", "find_mouths", "on_axis"]
 
 CANAL_HALF_MM = 5.0
 """Openings nearer to the midline are the canal's own ends: the S4 foramina lie 10 mm from it and more `[P]`."""
@@ -71,6 +71,10 @@ class Mouth:
         The channel's axis from the mouth inward; empty where it could not be followed.
     level : int
         Index into `SACRAL_LEVELS`; -1 before it is known.
+    trust : float
+        1 where labels and image agree on it.
+    is_from_image : bool
+        The labels do not show it.
     """
 
     side: Side
@@ -83,6 +87,8 @@ class Mouth:
     outward_lps: NDArray[np.float64]
     axis_lps: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
     level: int = -1
+    trust: float = 1.0
+    is_from_image: bool = False
 
 
 def find_mouths(
@@ -116,10 +122,10 @@ def find_mouths(
             mouths += [_mouth(points[p], place[p], aspect, outward_lps[p], config) for p in _patches(index, over)]
     kept = _merged([m for m in mouths if _is_plausible(m, config)], config.level_spacing_mm)
     tubes = within.astype(np.float32), region.grid.crop(box)
-    return [_on_axis(mouth, *tubes, config) for mouth in kept]
+    return [on_axis(mouth, *tubes, config) for mouth in kept]
 
 
-def _on_axis(mouth: Mouth, network: NDArray[np.float32], grid: Grid, config: KeepoutConfig) -> Mouth:
+def on_axis(mouth: Mouth, network: NDArray[np.float32], grid: Grid, config: KeepoutConfig) -> Mouth:
     """Put a mouth where its channel's axis goes out through the bone's outer face."""
     turn = grid.directions_lps
     limb = follow_limb(network, grid.to_index(mouth.centre_lps), turn @ mouth.outward_lps, config.spacing_mm)
@@ -241,11 +247,6 @@ def assign_levels(mouths: list[Mouth], expected_mm: Mapping[int, float], spacing
     places = {k: float(np.mean(found[k])) if found[k] else places[k] for k in places}
     out += _levelled([m for m in mouths if m.aspect == "dorsal"], places, DORSAL_SHIFT_MM)
     return _one_each(out, places)
-
-
-def count_levels(mouths: list[Mouth], spacing_mm: float) -> int:
-    """How many levels have a ventral mouth on either side, whatever their names."""
-    return len(_level_groups([m.along_mm for m in mouths if m.aspect == "ventral"], spacing_mm))
 
 
 def _levelled(mouths: list[Mouth], places: Mapping[int, float], limit_mm: float) -> list[Mouth]:

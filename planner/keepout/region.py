@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,8 @@ from planner.volume import Box, Volume
 
 __all__ = ["SacrumRegion", "sacrum_region"]
 
-MARGIN_MM = 8.0
-"""Room kept round the sacrum: the mouths' surroundings."""
+MARGIN_MM = 11.0
+"""Room kept round the sacrum: the mouths' surroundings, and more than the radius of the hull's ball."""
 
 CRANIAL_MARGIN_MM = 20.0
 """Room kept above it: the canal goes on to L5."""
@@ -70,6 +70,16 @@ class SacrumRegion:
     whole: bool
     hu: NDArray[np.float32]
     marrow_hu: float
+
+    @property
+    def hull(self) -> Mask:
+        """The sacrum with its foramina."""
+        return self.bone | self.room
+
+    def opened(self, soft: Mask) -> SacrumRegion:
+        """Take some of the bone for none."""
+        room, canal_room = self.room | soft, self.canal_room | soft
+        return replace(self, bone=self.bone & ~soft, room=room, canal_room=canal_room)
 
 
 def sacrum_region(volume: Volume, bones: Bones, config: KeepoutConfig) -> SacrumRegion | None:

@@ -16,7 +16,7 @@ from planner.volume import LabelMap
 CONFIG = KeepoutConfig()
 
 
-@pytest.mark.parametrize("rotation_deg", [(0.0, 0.0, 0.0), (14.0, 6.0, -8.0)])
+@pytest.mark.parametrize("rotation_deg", [(0.0, 0.0, 0.0), (14.0, 6.0, -8.0), (0.0, 0.0, 180.0)])
 def test_every_mouth_is_found_where_it_is(make_sacrum, true_mouth, rotation_deg):
     found = find_keepouts(*make_sacrum(rotation_deg=rotation_deg), CONFIG)
     turn = Rotation.from_euler("xyz", rotation_deg, degrees=True).as_matrix()

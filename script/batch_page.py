@@ -132,9 +132,9 @@ def _kills(kills: Mapping[str, Any] | None) -> Iterator[str]:
     yield (
         f"The same ward, killed by SIGKILL {len(lives_s)} times after {min(lives_s):g} to {max(lives_s):g} s at "
         f"random, every other time the head alone, and then let end: {sum(kills['finished'])} cases had ended before "
-        f"the last kill, {len(kills['twice'])} of all were planned twice, and of {kills['files']} files "
-        f"{len(kills['differ'])} differ from those of the run that was not killed (times and memory in `batch.json` "
-        "and `manifest.json` left aside)."
+        f"the last kill, {len(kills['twice'])} of all were planned twice, and of {kills['files']} files of "
+        f"{kills['cases']} cases {len(kills['differ'])} differ from those of the run that was not killed (times and "
+        "memory in `batch.json` and `manifest.json` left aside)."
     )
     yield ""
 

@@ -145,8 +145,8 @@ class Trial:
     def compare(self) -> None:
         """Compare the cases of the killed run with those of the run that was not."""
         kills = json.loads((self.work / "kills.json").read_text())
-        files, differ = _differences(self.work / "killed" / "cases", self.work / "whole" / "cases")
-        self._keep("kills", {**kills, "files": files, "differ": differ})
+        cases, files, differ = _differences(self.work / "killed" / "cases", self.work / "whole" / "cases")
+        self._keep("kills", {**kills, "cases": cases, "files": files, "differ": differ})
 
     def page(self) -> None:
         """Write what was measured."""
@@ -233,12 +233,12 @@ def _content(path: Path) -> bytes:
     return json.dumps({k: v for k, v in record.items() if k not in VOLATILE[path.name]}, sort_keys=True).encode()
 
 
-def _differences(one: Path, other: Path) -> tuple[int, list[str]]:
-    """Count the files of one run's cases; name those that only one run has, or that are not the same."""
-    names = {folder.name for folder in one.iterdir()}
+def _differences(one: Path, other: Path) -> tuple[int, int, list[str]]:
+    """Count what both runs have, cases and files; name those that only one has, or that are not the same."""
+    names = {folder.name for folder in one.iterdir()} & {folder.name for folder in other.iterdir()}
     ours, theirs = _compared(one, names), _compared(other, names)
     same = {name for name in ours.keys() & theirs.keys() if _content(ours[name]) == _content(theirs[name])}
-    return len(ours), sorted(map(str, (ours.keys() | theirs.keys()) - same))
+    return len(names), len(ours), sorted(map(str, (ours.keys() | theirs.keys()) - same))
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from planner.joint.faces import facing_bones
 from planner.joint.findings import is_truncated, joint_findings
 from planner.joint.model import Joint, Thirds, Zone
 from planner.joint.profiles import fit_gaps, sample_profiles
+from planner.joint.refit import fit_again
 from planner.joint.sheet import Measured, mid_surface
 from planner.joint.surroundings import accessory_joint_findings, metal_findings, vacuum_findings
 from planner.joint.zones import articular_zone, brandt_thirds
@@ -49,7 +50,7 @@ def extract_joint(volume: Volume, bones: Bones, side: Side, config: JointConfig)
     if by_label is None:
         return _no_joint(side, bones)
     profiles = sample_profiles(volume, by_label)
-    fit = fit_gaps(profiles, by_label, config)
+    fit = fit_again(profiles, by_label, fit_gaps(profiles, by_label, config), config)
     measured = corrected(by_label, fit, config) if config.use_profiles else by_label
     articular = articular_zone(measured, config)
     truncated = is_truncated(volume, measured, articular, bones.fit, side)

@@ -97,6 +97,15 @@ class Sheet:
         result: NDArray[np.float64] = total / (safe if values.ndim == 1 else safe[:, None])
         return result
 
+    def spread(self, values: NDArray[np.float64], known: Mask, rings: int) -> tuple[NDArray[np.float64], Mask]:
+        """Fill ``(n, k)`` values in from where they are known, ring by ring, as a membrane; and where they reach."""
+        filled, reached = values * known[:, None], known
+        for _ in range(rings):
+            weight = self._adjacency @ reached.astype(np.float64)
+            mean = (self._adjacency @ filled) / np.maximum(weight, 1.0)[:, None]
+            filled, reached = np.where(known[:, None], values, mean), reached | (weight > 0)
+        return filled, reached
+
     def grow(self, mask: Mask, rings: int) -> Mask:
         """Dilate by rings of neighbours."""
         for _ in range(rings):

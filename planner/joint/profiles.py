@@ -26,7 +26,7 @@ from planner.joint.sampling import sample_at
 from planner.joint.sheet import Measured
 from planner.volume import Volume
 
-__all__ = ["GapFit", "Profiles", "fit_gaps", "sample_profiles"]
+__all__ = ["GapFit", "Profiles", "fit_gaps", "fit_slabs", "sample_profiles"]
 
 STEP_MM = 0.25
 """Between samples of a profile: a quarter of a voxel, so that none is left out."""
@@ -107,6 +107,8 @@ class GapFit:
         Depth of the dark line as a share of the bone's contrast: 1 open, 0 bridged.
     lowest_hu : (n,) float64 array
         Darkest sample between the faces.
+    gap_hu : (n,) float64 array
+        Taken for the gap's own HU.
     good : (n,) bool array
         Fits that are believed.
     sigma_mm, cortex_mm : float
@@ -117,6 +119,7 @@ class GapFit:
     hip_at_mm: Numbers
     dip: Numbers
     lowest_hu: Numbers
+    gap_hu: Numbers
     good: Mask
     sigma_mm: float
     cortex_mm: float
@@ -144,12 +147,22 @@ def fit_gaps(profiles: Profiles, measured: Measured, config: JointConfig) -> Gap
 
     blur, cortex = min(product(SIGMAS_MM, CORTICES_MM), key=misfit)
     pair = min(((blur * f, cortex * g) for f, g in product(FINER, FINER)), key=misfit)
+    fitted, good = fit_slabs(profiles, start, gap_hu, pair, config.shift_limit_mm)
+    return GapFit(fitted[:, 0], fitted[:, 1], fitted[:, 5], lowest, gap_hu, good, *pair)
+
+
+def fit_slabs(
+    profiles: Profiles, start: Numbers, gap_hu: Numbers, pair: tuple[float, float], limit_mm: float
+) -> tuple[Numbers, Mask]:
+    """Fit each profile from the faces `start` on, with one blur and cortex; columns as of `_fit`, and which to believe.
+
+    A fit is believed that ends within `limit_mm` of its start.
+    """
     fitted = _fit(profiles.hu, profiles.at_mm, start, gap_hu, pair)
     faces, contrast = fitted[:, :2], np.minimum(fitted[:, 2], fitted[:, 3]) - gap_hu
-    near = np.abs(faces - start).max(axis=1) <= config.shift_limit_mm
+    near = np.abs(faces - start).max(axis=1) <= limit_mm
     good = near & (fitted[:, 4] < RESIDUAL * contrast) & (contrast > CONTRAST_HU) & (faces[:, 1] > faces[:, 0])
-    good &= fitted[:, 5] > SHALLOWEST_DIP
-    return GapFit(faces[:, 0], faces[:, 1], fitted[:, 5], lowest, good, *pair)
+    return fitted, good & (fitted[:, 5] > SHALLOWEST_DIP)
 
 
 def _trial(measured: Measured, config: JointConfig) -> NDArray[np.int64]:
@@ -258,11 +271,12 @@ def _refine(hu, at_mm, guess, fixed):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _peaks(hu, at_mm, faces):  # type: ignore[no-untyped-def]
-    """Find the samples of the two cortices' peaks, sacral and iliac."""
-    step, middle, last = at_mm[1] - at_mm[0], len(at_mm) // 2, len(at_mm) - 1
-    back = max(int(middle + (faces[0] - CORTEX_MM) / step), 0)
-    front = min(int(middle + (faces[1] + CORTEX_MM) / step) + 1, last)
-    return _peak(hu, back, min(max(middle, back), last)), _peak(hu, max(min(middle, front), 0), front)
+    """Find the samples of the two cortices' peaks, sacral and iliac, either side of the middle of the faces."""
+    step, zero, last = at_mm[1] - at_mm[0], len(at_mm) // 2, len(at_mm) - 1
+    middle = min(max(zero + round(0.5 * (faces[0] + faces[1]) / step), 0), last)
+    back = min(max(int(zero + (faces[0] - CORTEX_MM) / step), 0), middle)
+    front = max(min(int(zero + (faces[1] + CORTEX_MM) / step) + 1, last), middle)
+    return _peak(hu, back, middle), _peak(hu, middle, front)
 
 
 @njit(cache=True, nogil=True)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from planner.joint.bridges import bridge_limit_mm2
 from planner.joint.config import JointConfig
 from planner.joint.extract import extract_joint
-from planner.joint.bridges import bridge_limit_mm2
 from planner.joint.model import Zone
 from planner.joint.surroundings import metal_findings
 from planner.labels import Label, Side

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pipelines.place_of_result import MANIFEST, REVIEW, complete_or_absent
 from pipelines.side_by_side import run_side_by_side
 from planner import NOTICE, __version__
 from planner.backends.gpu import find_card
 from planner.case import Case
 from planner.config import PlanConfig
-from planner.errors import ConfigError
 from planner.exports import ExportCase, export_jobs, write_study_objects
 from planner.figures import FigureCase, figure_jobs
 from planner.images import write_placed_labels
@@ -27,7 +24,7 @@ from planner.report import ReportCase, write_reports
 from planner.report.jpeg import is_shown, jpeg_of
 from planner.stages import peak_rss_mb
 
-__all__ = ["DEPENDENCIES", "complete_or_absent", "write_case"]
+__all__ = ["DEPENDENCIES", "MANIFEST", "REVIEW", "complete_or_absent", "write_case"]
 
 DEPENDENCIES = (
     "numpy",
@@ -41,11 +38,6 @@ DEPENDENCIES = (
     "highdicom",
 )
 """Distributions whose versions bear on a result."""
-
-MANIFEST = "manifest.json"
-
-REVIEW = "review.jsonl"
-"""Who decided what: appended to by the viewer."""
 
 
 def write_case(case: Case, folder: Path, *, figures: bool = True) -> list[Path]:
@@ -125,6 +117,8 @@ def _figure_case(case: Case) -> FigureCase:
         cards=case.cards,
         fluoroscopy=case.settings.config.fluoroscopy,
         endplate=anatomy.bearings.endplate,
+        lateral=case.lateral,
+        injections=case.injections,
     )
 
 
@@ -154,7 +148,8 @@ def _made_by(case: Case) -> dict[str, str]:
 
 def _exported(case: Case) -> ExportCase:
     bones, keepouts = case.anatomy.bones.labels, case.anatomy.keepouts.mask
-    return ExportCase(case.document, bones, keepouts, case.place.to_input(bones), case.origin)
+    placed = (case.place.to_input(labels) for labels in (bones, keepouts))
+    return ExportCase(case.document, bones, keepouts, next(placed), case.origin, next(placed))
 
 
 def _manifest(case: Case, no_dicom: str) -> dict[str, object]:
@@ -197,47 +192,3 @@ def _version(distribution: str) -> str | None:
         return version(distribution)
     except PackageNotFoundError:
         return None
-
-
-@contextmanager
-def complete_or_absent(
-    folder: Path, is_ours: Callable[[Path], bool] = lambda path: (path / MANIFEST).is_file()
-) -> Iterator[Path]:
-    """Give a scratch folder beside `folder` that takes its place if the block ends well, and vanishes if it does not.
-
-    Raises
-    ------
-    planner.errors.ConfigError
-        If `folder` is there and holds a review, or is neither empty nor `is_ours`, or its parent cannot be written to.
-    """
-    folder = folder.absolute()
-    if (folder / REVIEW).exists():
-        raise ConfigError(
-            f"{folder} holds the record of a review ({REVIEW}), which is never overwritten.",
-            "Name another folder with --out.",
-        )
-    if folder.exists() and not (folder.is_dir() and (is_ours(folder) or not any(folder.iterdir()))):
-        raise ConfigError(
-            f"{folder} is already there and is not a result of sacroplan.", "Name another folder with --out."
-        )
-    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-    except OSError as error:
-        raise ConfigError(
-            f"{folder}: cannot be written ({error.strerror}).", "Name another folder with --out."
-        ) from error
-    try:
-        yield partial
-        _take_place(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _take_place(partial: Path, folder: Path) -> None:
-    earlier = folder.with_name(f".{folder.name}.earlier-{os.getpid()}")
-    if folder.exists():
-        folder.rename(earlier)
-    partial.rename(folder)
-    shutil.rmtree(earlier, ignore_errors=True)

@@ -69,6 +69,7 @@ def _write(path: Path, markup: Markup) -> Path:
 def _side(entry: SideDocument) -> Iterator[tuple[str, Markup]]:
     for candidate in entry.candidates:
         yield from _candidate(candidate)
+    yield from _beside(entry)
     if entry.foramina:
         mouths = {f"{f.level} {f.aspect}": f.centre_lps_mm for f in entry.foramina}
         yield "foramina", _points(mouths, "nerve")
@@ -77,6 +78,17 @@ def _side(entry: SideDocument) -> Iterator[tuple[str, Markup]]:
         axis = np.array(entry.joint.thirds.axis_lps)
         for name, bound in zip(("caudal", "cranial"), entry.joint.thirds.bounds_mm[1:3], strict=True):
             yield f"middle_third_{name}", _plane(middle + (bound - middle @ axis) * axis, axis)
+
+
+def _beside(entry: SideDocument) -> Iterator[tuple[str, Markup]]:
+    """Lateral rods and the needle of an injection, where they were planned."""
+    for rod in entry.lateral.rods if entry.lateral else ():
+        ends = {"rod entry": rod.implant_entry_lps_mm, "rod tip": rod.implant_tip_lps_mm}
+        yield f"lateral_rod_{rod.number}", _line(ends, "access")
+    needle = entry.injection
+    if needle and needle.tip_lps_mm and needle.edge_lps_mm:
+        outer = {"skin entry": needle.skin_entry_lps_mm} if needle.skin_entry_lps_mm else {"joint": needle.edge_lps_mm}
+        yield "needle", _line({**outer, "needle tip": needle.tip_lps_mm}, "landmark")
 
 
 def _middle(entry: SideDocument) -> NDArray[np.float64]:

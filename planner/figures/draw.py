@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from planner.figures.c_arm import Room, draw_c_arm
+from planner.figures.compare import draw_compare, draw_injection
 from planner.figures.cover import draw_cover
 from planner.figures.gap_map import draw_gap_map
 from planner.figures.model import FigureCase
@@ -62,4 +63,9 @@ def _draw_alone(case: FigureCase, side: Side, folder: Path) -> list[Path]:
         drawn += [draw_along(case, side, implant, folder), draw_down(case, side, implant, folder)]
     if joint is not None and len(joint.faces):
         drawn.append(draw_gap_map(case, side, joint, folder))
+    if side in case.lateral:
+        drawn.append(draw_compare(case, side, case.lateral[side], folder))
+    needle = case.injections.get(side)
+    if needle is not None and needle.clearances:
+        drawn.append(draw_injection(case, side, needle, folder))
     return drawn

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from planner.fluoroscopy.card import CArmCard
 from planner.fluoroscopy.config import FluoroscopyConfig
+from planner.injection.model import InjectionPlan
 from planner.joint.model import Joint, Zone
 from planner.keepout.model import Keepouts
 from planner.labels import Label, Side
+from planner.lateral.model import LateralPlan
 from planner.segmentation.bearings import FlatPlace
 from planner.segmentation.model import Bones
 from planner.trajectory.model import Candidate, SidePlan
@@ -97,6 +99,10 @@ class FigureCase:
         The C-arm.
     endplate : FlatPlace or None
         Of S1; the sacrum's true axial plane is parallel to it.
+    lateral : mapping of Side to LateralPlan
+        Sides that lateral rods are compared on.
+    injections : mapping of Side to InjectionPlan
+        Sides with a needle's path.
     """
 
     volume: Volume
@@ -107,6 +113,8 @@ class FigureCase:
     cards: Mapping[Side, CArmCard] = field(default_factory=dict)
     fluoroscopy: FluoroscopyConfig = field(default_factory=FluoroscopyConfig)
     endplate: FlatPlace | None = None
+    lateral: Mapping[Side, LateralPlan] = field(default_factory=dict)
+    injections: Mapping[Side, InjectionPlan] = field(default_factory=dict)
 
     def best(self, side: Side) -> Candidate | None:
         """First-ranked candidate of a side, if there is one."""

@@ -26,13 +26,16 @@ from planner.trajectory.config import Constraints
 from planner.trajectory.exact import Cylinder, clearance_to, clearance_to_point
 from planner.trajectory.model import Clearance
 from planner.trajectory.region import NEURAL_MARGIN_MM, Structure, structure_of
-from planner.trajectory.scene import joint_normals
+from planner.trajectory.scene import joint_normals, outer_edge
 from planner.trajectory.task import Anatomy
 
 __all__ = ["plan_injection"]
 
 TARGET_STEP_MM = 3.0
 """Spacing of the tips tried, over the articular mid-surface `[P]`."""
+
+FROM_RIM_MM = 3.0
+"""Tips lie this far within the articular zone `[P]`."""
 
 TURNS_DEG, LIFTS_DEG = np.arange(-30.0, 51.0, 8.0), np.array([-6.0, -3.0, 0.0, 3.0, 6.0])
 """Directions tried at each tip: within the joint's plane, from the axial one to cranial, and out of it `[P]`."""
@@ -130,6 +133,9 @@ def _targets(joint: Joint) -> NDArray[np.intp]:
     """Vertices for tips: articular, in the lower two thirds, thinned."""
     wanted = (joint.zone == Zone.ARTICULAR) & np.isin(joint.third, list(ENTRIES))
     rows = np.flatnonzero(wanted)
+    rim = np.vstack([joint.vertices_lps[joint.zone != Zone.ARTICULAR], outer_edge(joint)])
+    if len(rim) and len(rows):
+        rows = rows[cKDTree(rim).query(joint.vertices_lps[rows])[0] >= FROM_RIM_MM]
     cells = np.floor(joint.vertices_lps[rows] / TARGET_STEP_MM)
     return rows[np.sort(np.unique(cells, axis=0, return_index=True)[1])] if len(rows) else rows
 

@@ -82,6 +82,10 @@ class LateralConfig(Section):
     """From where it is wholly within the ilium to its tip, a rod keeps this far inside the bones' outer walls and the
     joint between them `[P]`."""
 
+    closing_mm: Positive = 2.5
+    """Radius of the closing that joins the bones: gaps up to twice this count as joint. The articular zone's do, the
+    ligamentous recess does not: there a rod would lie beside the sacrum, not in it `[P]`."""
+
     to_anterior_deg: tuple[Angle, Angle] = (-10.0, 35.0)
     """Direction in the pelvis's axial plane: 0 is straight to the midline, positive turns the tip to anterior `[P]`."""
 

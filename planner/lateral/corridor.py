@@ -135,6 +135,7 @@ def _settings(config: LateralConfig, trajectory: TrajectoryConfig) -> Trajectory
     changes = {
         "cortex_mm": config.cortex_mm,
         "containment_mm": config.containment_mm,
+        "closing_mm": config.closing_mm,
         "implant_to_margin_mm": TIP_MM,
         "nibble_mm": NEVER,
         "axial_deg": (-NEVER, NEVER),

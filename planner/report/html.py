@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from planner import NOTICE
 from planner.plan import PlanDocument, SideDocument
 from planner.report import contents
+from planner.report.compare import beside_tables
 from planner.report.config import ReportConfig
 from planner.report.contents import Table, Tone
 from planner.report.scene import make_scene
@@ -22,7 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["write_html"]
 
-PICTURES = {"sheet": "All views", "c_arm": "C-arm card", "gap_map": "Gap of the joint"}
+PICTURES = {
+    "sheet": "All views",
+    "c_arm": "C-arm card",
+    "gap_map": "Gap of the joint",
+    "compare": "Lateral rods",
+    "injection": "Needle",
+}
 """Figures of a side, in order."""
 
 NIIVUE = "niivue/niivue.umd.js"
@@ -106,6 +113,7 @@ def _side(side: str, entry: SideDocument, pictures: Mapping[str, bytes]) -> Iter
         tables = [contents.candidate_table(entry), contents.clearance_table(entry.candidates[0]), *tables]
     if entry.fluoroscopy:
         tables.append(contents.c_arm_table(entry.fluoroscopy))
+    tables += beside_tables(entry)
     yield from _tables([table for table in tables if table])
     if entry.fluoroscopy:
         yield f"<p>{escape(contents.safe_zone_words(entry.fluoroscopy))}</p>"

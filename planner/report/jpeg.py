@@ -9,7 +9,7 @@ from PIL import Image
 
 __all__ = ["is_shown", "jpeg_of"]
 
-SHOWN = ("cover", "_sheet", "_c_arm", "_gap_map")
+SHOWN = ("cover", "_sheet", "_c_arm", "_gap_map", "_compare", "_injection")
 """Ends of the names of the figures that the reports show."""
 
 JPEG_QUALITY = 88

@@ -12,6 +12,7 @@ from reportlab.platypus import Flowable, KeepTogether, PageBreak, Paragraph, Spa
 from planner.figures.cover import PICTURE_SHAPE
 from planner.plan import PlanDocument, SideDocument
 from planner.report import contents
+from planner.report.compare import beside_pictures, beside_tables
 from planner.report.contents import Table, Tone
 from planner.report.paper import BODY, SECTION, TITLE, badge, beside, cell, height_of, picture, rows_of, table, text
 
@@ -146,7 +147,7 @@ def _columns(entry: SideDocument, sheet: Sheet) -> tuple[list[Flowable], list[Fl
 
 
 def _clearances(content: Table, width: float) -> list[Flowable]:
-    return [*table(content, width, (0.395, 0.1, 0.125, 0.38)), SPACE]
+    return [*table(content, width, (0.405, 0.09, 0.14, 0.365)), SPACE]
 
 
 def appendix(document: PlanDocument, pictures: Mapping[str, bytes], left: Rows, sheet: Sheet) -> Iterator[Flowable]:
@@ -169,4 +170,11 @@ def _more(side: str, entry: SideDocument, pictures: Mapping[str, bytes], sheet: 
     if others:
         columns = beside(others, _shares(sheet, 0.5)[: len(others)])
         yield KeepTogether([Paragraph(f"{side.upper()}: other candidates", SECTION), columns])
+        yield SPACE
+    for content, name in zip(beside_tables(entry), beside_pictures(entry), strict=True):
+        shares = (0.22, *[0.78 / (len(content.rows[0]) - 1)] * (len(content.rows[0]) - 1))
+        seen = pictures.get(f"{side}_{name}")
+        shown = [picture(seen, sheet.width, 0.55 * sheet.height)] if seen else []
+        made = table(Table(f"{side.upper()}: {content.title}", content.rows), sheet.width, shares)
+        yield KeepTogether([*made, SPACE, *shown])
         yield SPACE

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from planner.verify.beside import check_injection, check_lateral
 from planner.verify.candidate import check_candidate
 from planner.verify.case import SIDES, Case, Dowel, read_case
 from planner.verify.document import check_document, check_side
@@ -44,6 +45,8 @@ def _all_checks(case: Case) -> Iterator[Check]:
     for side in SIDES if isinstance(sides, dict) else ():
         yield from _guarded(side, lambda side=side: check_side(case, side))  # type: ignore[misc]
         yield from _guarded(side, lambda side=side: _candidates(case, side))  # type: ignore[misc]
+        yield from _guarded(side, lambda side=side: check_lateral(case, side))  # type: ignore[misc]
+        yield from _guarded(side, lambda side=side: check_injection(case, side))  # type: ignore[misc]
 
 
 def _candidates(case: Case, side: str) -> Iterator[Check]:

@@ -20,6 +20,7 @@ from pipelines.packs.command import pack
 from pipelines.pacs.command import pacs
 from planner import NOTICE, __version__
 from planner.backends import Backend
+from planner.devices import describe_fault
 from planner.errors import SacroplanError
 
 if TYPE_CHECKING:
@@ -279,6 +280,12 @@ def guarded(command: Callable[[], None]) -> int:
         return 130
     except MemoryError:
         _say("sacroplan: not enough memory for this scan; nothing half-written is left.")
+        return EXIT_FAILED
+    except BrokenPipeError:  # whoever read our results has gone: `sacroplan series … | head`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # what is left is written nowhere
+        return EXIT_FAILED
+    except OSError as error:
+        _say(f"sacroplan: {describe_fault(error)} Nothing half-written is left.")
         return EXIT_FAILED
     except Exception as error:  # the last line of defence: a defect of ours, told without a patient's data
         if os.environ.get(DEBUG_VARIABLE):

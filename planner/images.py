@@ -15,6 +15,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
+from planner.devices import is_device_fault
 from planner.errors import GeometryError, LabelsError, UnreadableFileError
 from planner.grid import Grid, Orientation
 from planner.integrity import check_meta_header, check_whole
@@ -182,6 +183,8 @@ def _damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
+        if is_device_fault(error):
+            raise
         raise _damaged(path) from error
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from planner.devices import is_device_fault
 from planner.errors import NotHounsfieldError, SacroplanError
 from planner.grid import Grid
 from planner.integrity import Inflater
@@ -200,6 +201,8 @@ class RawSource:
             else:
                 yield from self._read(indices, window)
         except (OSError, EOFError, zlib.error) as error:
+            if is_device_fault(error):
+                raise
             raise self._damaged from error
 
     def _read(self, indices: Sequence[int], window: Window | None) -> Iterator[Plane]:

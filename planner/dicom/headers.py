@@ -28,6 +28,7 @@ from pydicom.uid import (
     LegacyConvertedEnhancedCTImageStorage,
 )
 
+from planner.devices import is_device_fault
 from planner.dicom.parsing import PREAMBLE_BYTES, parse
 
 __all__ = ["CT_CLASSES", "PREAMBLE_BYTES", "Instance", "Known", "Slice", "as_uid", "read_instance"]
@@ -194,8 +195,9 @@ def read_instance(stream: BinaryIO, file: str, known: Known | None = None) -> li
                 return _all_slices(dataset, file, stream.tell(), {} if known is None else known)
     except InvalidDicomError:
         return []
-    except PARSER_ERRORS:
-        pass
+    except PARSER_ERRORS as error:
+        if is_device_fault(error):  # a slice that cannot be fetched is not one that is not there
+            raise
     return None if _starts_as_ct(stream) else []
 
 

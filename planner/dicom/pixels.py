@@ -20,6 +20,7 @@ from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
+from planner.devices import is_device_fault
 from planner.dicom.codestreams import stated_size
 from planner.dicom.headers import Instance, Slice, as_uid
 from planner.dicom.parsing import parse
@@ -221,6 +222,8 @@ def _decoded_frames(stream: BinaryIO, instance: Instance, frames: Sequence[int])
     except (KeyboardInterrupt, SystemExit, GeneratorExit, MemoryError):
         raise
     except BaseException as error:  # each codec has exceptions of its own; those of Rust derive from BaseException
+        if is_device_fault(error):
+            raise
         raise UnreadableFileError(
             f"{instance.file}: found {syntax.name} pixel data that cannot be decoded, "
             f"expected {instance.frames} x {instance.rows} x {instance.columns} pixels.",

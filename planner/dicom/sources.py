@@ -11,6 +11,7 @@ from os import walk
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
+from planner.devices import is_device_fault
 from planner.errors import UnreadableFileError
 
 __all__ = ["FolderSource", "Source", "ZipSource", "open_source"]
@@ -69,6 +70,8 @@ class FolderSource:
         try:
             return (self._root / name).open("rb")
         except OSError as error:
+            if is_device_fault(error):
+                raise
             raise UnreadableFileError(
                 f"{name}: found a file that cannot be opened ({error.strerror}), expected one to read.",
                 "Check its permissions, or move it out of the folder.",
@@ -98,7 +101,7 @@ class ZipSource:
         try:
             return cast(BinaryIO, self._archive.open(name))
         except BROKEN_ZIP as error:
-            raise _broken(self._label) from error
+            raise _broken(self._label, error) from error
 
     def size(self, name: str) -> int:
         """Bytes of one member, unpacked."""
@@ -129,10 +132,12 @@ def _opened(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except BROKEN_ZIP as error:
-        raise _broken(path.name) from error
+        raise _broken(path.name, error) from error
 
 
-def _broken(label: str) -> UnreadableFileError:
+def _broken(label: str, error: Exception | None = None) -> Exception:
+    if error is not None and is_device_fault(error):
+        return error
     return UnreadableFileError(
         f"{label}: found a damaged zip archive or an unknown packing, expected a whole one.",
         "Export the study again, or give the unpacked folder.",

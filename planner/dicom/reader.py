@@ -25,6 +25,13 @@ from planner.volume import Volume
 
 __all__ = ["DicomScan", "list_dicom", "read_dicom"]
 
+CONE_BEAM_TYPES = {"CONEBEAM", "CONE_BEAM", "CBCT"}
+"""Words of ImageType by which makers mark it."""
+CONE_BEAM_NAMES = ("CBCT", "CONE BEAM", "CONEBEAM", "CONE-BEAM", "DYNACT", "DYNA CT", "XPERCT")
+"""Words of series, protocol and study by which it is told [P]."""
+AXIAL_COSINE = 0.7
+"""Images whose normal lies nearer to the body's axis than 45 degrees are axial."""
+
 
 @dataclass(frozen=True, eq=False)
 class DicomScan:
@@ -205,6 +212,7 @@ def _input_findings(inventory: _Inventory) -> Iterator[Finding]:
     if any(s.instance.lossy for s in inventory.best.series.slices):
         message = "The images were compressed with loss: fine detail at the joint faces may be changed."
         yield Finding("lossy-compression", Level.WARN, "both", message)
+    yield from _kind_findings(inventory.best.series)
     better = [r for r in inventory.ranked if r.bar and r.verdict.score > inventory.best.verdict.score]
     if better:
         kinds = ", ".join(sorted({r.bar.kind for r in better if r.bar}))
@@ -213,6 +221,25 @@ def _input_findings(inventory: _Inventory) -> Iterator[Finding]:
     if inventory.damaged:
         message = f"{len(inventory.damaged)} damaged CT files in other folders of the input were left out."
         yield Finding("damaged-files", Level.WARN, "both", message)
+
+
+def _kind_findings(series: Series) -> Iterator[Finding]:
+    """Say where the header tells of cone-beam CT, or of axial images that are mirrored."""
+    first, stack = series.first, series.stack
+    words = {word.upper() for word in first.image_type}
+    if words & CONE_BEAM_TYPES or any(name in first.instance.hints for name in CONE_BEAM_NAMES):
+        message = (
+            "The header tells of cone-beam CT: its numbers are no Hounsfield units, what rests on HU does not hold."
+        )
+        yield Finding("cone-beam", Level.REVIEW_ONLY, "both", message)
+    if stack is not None and "ORIGINAL" in words:
+        across = np.cross(first.row_lps or (0, 0, 0), first.column_lps or (0, 0, 0))
+        if across[2] < -AXIAL_COSINE:
+            message = (
+                "Axial images are stored as seen from the head, which scanners seldom do: a header that was mirrored "
+                "looks the same. Check left and right."
+            )
+            yield Finding("seen-from-head", Level.WARN, "both", message)
 
 
 def _describe(best: _Ranked, stack: Stack, *, resampled: bool) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Bill of materials of the default install: every distribution that it needs, its version and licence.
 
 ``python script/supply.py`` prints a CycloneDX 1.6 document of this environment; with ``--check`` it prints a table and
-fails where a licence is not among those that may be shipped. It looks at nothing but the installed metadata.
+fails where a licence is not among those that may be shipped. Both look at nothing but the installed metadata.
+``--audit`` asks pip-audit for known weaknesses, and fails where there are any; where pip-audit or the network is
+missing it says that nothing was audited, and does not fail.
 """
 
 from __future__ import annotations
@@ -9,9 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -36,6 +42,11 @@ PERMISSIVE = (
 
 WEAK_COPYLEFT = ("MPL", "MOZILLA", "LGPL", "LESSER GENERAL PUBLIC")
 """Licences whose conditions end with their own files; used as installed libraries, unchanged."""
+
+
+AUDIT_OUTPUT = ("--format", "json", "--progress-spinner", "off")
+AUDIT_TIMEOUT_S = 120
+"""Without a network pip-audit may wait for ever."""
 
 
 def closure(root: str = ROOT) -> dict[str, Distribution]:
@@ -119,11 +130,48 @@ def _reference(name: str, dist: Distribution) -> str:
     return f"pkg:pypi/{name}@{dist.version}"
 
 
+def audit() -> int:
+    """Ask pip-audit about the versions installed; 1 where one has a known weakness."""
+    if find_spec("pip_audit") is None:
+        print("not audited: pip-audit is not installed (pip install pip-audit)")
+        return 0
+    pins = [f"{name}=={dist.version}" for name, dist in closure().items() if name != ROOT]
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder, "requirements.txt")
+        wanted.write_text("\n".join(pins) + "\n", encoding="utf-8")
+        command = [sys.executable, "-m", "pip_audit", "-r", str(wanted), "--no-deps", "--disable-pip", *AUDIT_OUTPUT]
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=AUDIT_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            print(f"not audited: no answer within {AUDIT_TIMEOUT_S} s")
+            return 0
+    return judge(answer.stdout)
+
+
+def judge(answer: str) -> int:
+    """Tell weak, sound and unknown distributions apart in pip-audit's JSON; what was skipped is not sound."""
+    try:
+        parts = json.loads(answer)["dependencies"]
+    except (ValueError, KeyError, TypeError):
+        print("not audited: the service of pip-audit cannot be reached")
+        return 0
+    weak = [(part["name"], part["version"], flaw["id"]) for part in parts for flaw in part.get("vulns", ())]
+    skipped = sum("skip_reason" in part for part in parts)
+    for name, version, flaw in weak:
+        print(f"! {name} {version}: {flaw}")
+    print(f"{len(parts) - skipped} audited, {len(weak)} weaknesses known; {skipped} not audited")
+    return int(bool(weak))
+
+
 def main() -> int:
-    """Print the bill, or check its licences."""
+    """Print the bill, check its licences, or ask for weaknesses."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--check", action="store_true", help="a table; fails on a licence that may not be shipped")
-    if not parser.parse_args().check:
+    parser.add_argument("--audit", action="store_true", help="known weaknesses; needs pip-audit and the network")
+    asked = parser.parse_args()
+    if asked.audit:
+        return audit()
+    if not asked.check:
         json.dump(bill(), sys.stdout, indent=1)
         print()
         return 0

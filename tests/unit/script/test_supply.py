@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,44 @@ def test_licences_are_told_apart(licence: str, allowed: bool, monkeypatch: pytes
     from supply import is_allowed
 
     assert is_allowed(licence) is allowed
+
+
+def audited(monkeypatch: pytest.MonkeyPatch, answer: str) -> int:
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    from supply import judge
+
+    return judge(answer)
+
+
+def test_a_known_weakness_fails_the_audit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [{"name": "a", "version": "1", "vulns": [{"id": "PYSEC-1"}]}, {"name": "b", "version": "2", "vulns": []}]
+    assert audited(monkeypatch, json.dumps({"dependencies": parts})) == 1
+    assert "! a 1: PYSEC-1" in capsys.readouterr().out
+
+
+def test_what_was_skipped_is_not_called_sound(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = [{"name": "a", "skip_reason": "not found"}, {"name": "b", "version": "2", "vulns": []}]
+    assert audited(monkeypatch, json.dumps({"dependencies": parts})) == 0
+    assert capsys.readouterr().out == "1 audited, 0 weaknesses known; 1 not audited\n"
+
+
+def test_without_a_network_nothing_is_audited_and_nothing_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert audited(monkeypatch, "") == 0
+    assert capsys.readouterr().out.startswith("not audited")
+
+
+def test_every_range_has_an_upper_bound_that_was_tested() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    texts = [*project["dependencies"], *(text for extra in project["optional-dependencies"].values() for text in extra)]
+    for requirement in map(Requirement, texts):
+        if requirement.name != "sacroplan":
+            assert any(part.operator == "<" for part in requirement.specifier), requirement.name
+            try:
+                installed = version(requirement.name)
+            except PackageNotFoundError:
+                continue
+            assert requirement.specifier.contains(installed, prereleases=True), (requirement.name, installed)

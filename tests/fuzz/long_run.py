@@ -112,3 +112,21 @@ def growth(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "leftovers_most": max(row["leftovers"] for row in rows),
         "different_plans": len({row["sha256"] for row in rows}),
     }
+
+
+MOST_GROWTH_MB = 40.0
+"""By which the median memory of the last fifth of the plans may exceed that of the first fifth after the warm-up."""
+
+
+def held(found: dict[str, Any]) -> list[str]:
+    """Say what grew that should not."""
+    said = []
+    if found["rss_mb_last"] - found["rss_mb_first"] > MOST_GROWTH_MB:
+        said.append("memory grew")
+    if found["files_last"] > found["files_first"]:
+        said.append("files stayed open")
+    if found["children_most"] or found["temporary_most"] or found["leftovers_most"]:
+        said.append("processes or files were left")
+    if found["different_plans"] != 1:
+        said.append("plans differ")
+    return said

@@ -70,7 +70,8 @@ def draw_compare(case: FigureCase, side: Side, plan: LateralPlan, folder: Path) 
     _legend(page, case, side)
     solids = [_drawn(rod) for rod in plan.rods]
     for axes, (caption, plane) in zip(page.axes, panels, strict=False):
-        draw_plane(axes, case, plane, caption)
+        draw_plane(axes, case, plane, "")
+        axes.set_title(caption, size=8, loc="left", pad=3)
         for solid in solids:
             draw_implant(axes, solid, plane)
     _hide(page.axes[len(panels) :])
@@ -160,7 +161,8 @@ def draw_injection(case: FigureCase, side: Side, plan: InjectionPlan, folder: Pa
     _legend(page, case, side)
     bare = _without_plans(case)
     for axes, (caption, plane) in zip(page.axes, planes.items(), strict=True):
-        draw_plane(axes, bare, plane, caption)
+        draw_plane(axes, bare, plane, "")
+        axes.set_title(caption, size=8, loc="left", pad=3)
         draw_implant(axes, needle, plane)
     return page.save(folder / f"{side}_injection.png", f"{WINDOW_WORDS}. The needle is drawn 1 mm thick.")
 

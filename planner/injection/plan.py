@@ -67,7 +67,7 @@ NOT_KEPT = -1.0
 NO_NOTCH = "The greater sciatic notch is not known, so its clearance is not checked."
 """Why a path is not verified."""
 
-TRIED = 12
+TRIED = 40
 """Best paths that are measured exactly."""
 
 Points = NDArray[np.float64]
@@ -268,6 +268,8 @@ def _measured(  # noqa: PLR0913  # a path, and what it is measured against
     if clearances["neural"].mm < least or clearances["bone"].proven_mm <= 0:
         return None
     if "sciatic_notch" in clearances and clearances["sciatic_notch"].mm < limits.sciatic_notch_mm:
+        return None
+    if "soft" in clearances and clearances["soft"].mm <= 0:
         return None
     axial, tilt = insertion_angles(way, frame, side)
     reason = _unverified(anatomy, clearances)

@@ -30,6 +30,9 @@ STEP_MM = 0.25
 NEAR_MM = 20.0
 """Round the axes in the sacrum, its walls are looked for so far: all within 13 mm of the largest rod's corners."""
 
+SOFT_MM = 0.1
+"""Rods stay out of soft keep-outs, which are margins themselves."""
+
 GAP_MM = 4.0
 """The ilium ends on an axis where it is followed by so much that is no hip bone `[P]`."""
 
@@ -144,6 +147,7 @@ def _broken(corridor: Corridor, clearances: list[dict[str, Clearance]]) -> str:
         "neural": ("neural-clearance", c.neural_mm + c.segmentation_margin_mm),
         "ventral_cortex": ("ventral-cortex", c.cortex_mm),
         "sciatic_notch": ("sciatic-notch", c.sciatic_notch_mm),
+        "soft": ("soft", SOFT_MM),
     }
     for name, (constraint, limit) in limits.items():
         if any(name in one and one[name].mm < limit for one in clearances):

@@ -16,6 +16,9 @@ __all__ = ["fit_again"]
 REACH_MM = 8.0
 """Faces are carried so far over the sheet: patches in which labels err are some millimetres wide `[P]`."""
 
+WIDEST_MM = 8.0
+"""A recess that the labels put wider than this has edges that are found without help `[P]`."""
+
 LIMIT_MM = 1.0
 """A face that ends further from where its neighbours' put it is another edge `[P]`."""
 
@@ -34,7 +37,8 @@ def fit_again(profiles: Profiles, measured: Measured, fit: GapFit, config: Joint
     carried, reached = sheet.spread(placed, known, sheet.rings(REACH_MM))
     middle = np.einsum("ij,ij->i", carried[:, :3] - sheet.vertices_lps, across)
     start = np.stack([middle - carried[:, 3], middle + carried[:, 3]], axis=1)
-    todo = np.flatnonzero(~fit.good & reached & (np.abs(start).max(axis=1) < config.articular_gap_mm))
+    near = (np.abs(start).max(axis=1) < config.articular_gap_mm) & (measured.gap_mm < WIDEST_MM)
+    todo = np.flatnonzero(~fit.good & reached & near)
     few = Profiles(profiles.hu[todo], profiles.at_mm)
     fitted, believed = fit_slabs(few, start[todo], fit.gap_hu[todo], (fit.sigma_mm, fit.cortex_mm), LIMIT_MM)
     sacrum_at, hip_at, good = fit.sacrum_at_mm.copy(), fit.hip_at_mm.copy(), fit.good.copy()

@@ -101,22 +101,15 @@ def _panels(case: FigureCase, side: Side, plan: LateralPlan) -> Iterator[tuple[s
         right = way * np.sign(way @ frame.left_lps)
         up = _square_to(-frame.posterior_lps, right)
         for number, rod in enumerate(plan.rods, start=1):
-            yield f"axial along rod {number}, {rod.level}", Plane(rod.crossing_lps, right, up, half)
-        middle = np.mean([rod.crossing_lps for rod in plan.rods], axis=0)
-        yield "coronal along the rods", Plane(middle, right, _square_to(frame.cranial_lps, right), half)
-        seen = (
-            np.sign(way @ frame.left_lps) * way
-        )  # looking along x: posterior to the right on one side, left on the other
-        back = _square_to(frame.posterior_lps, seen)
-        yield (
-            f"across the rods, {BEYOND_MM:g} mm beyond the joint",
-            Plane(
-                middle + BEYOND_MM * way,
-                back,
-                np.cross(seen, back) * np.sign(np.cross(seen, back) @ frame.cranial_lps),
-                half,
-            ),
-        )
+            level = "" if rod.level == "unknown" else f", {rod.level}"
+            yield f"axial along rod {number}{level}", Plane(rod.crossing_lps, right, up, half)
+        crossings = [rod.crossing_lps for rod in plan.rods]
+        row = crossings[0] - crossings[-1] if len(crossings) > 1 else frame.cranial_lps
+        ends = Plane(0.5 * (crossings[0] + crossings[-1]), right, _square_to(row, right), half)
+        yield "coronal through the first and the last rod", ends
+        back = _square_to(frame.posterior_lps, right)  # seen from the left on either side
+        across = Plane(np.mean(crossings, axis=0) + BEYOND_MM * way, back, np.cross(right, back), half)
+        yield f"across the rods, {BEYOND_MM:g} mm beyond the joint", across
     implant = case.implants().get(side)
     if implant is not None:
         yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,13 +205,13 @@ def _level(anatomy: Anatomy, tip: Points) -> str:
     cranial = anatomy.bones.frame.cranial_lps
     mouths = [f for f in anatomy.keepouts.foramina if f.side is anatomy.joint.side and f.aspect == "ventral"]
     heights = {f.level: float(f.centre_lps @ cranial) for f in mouths}
-    known = [level for level in SACRAL_LEVELS[:3] if level in heights]
-    if len(known) < len(SACRAL_LEVELS[:3]):
+    known = list(takewhile(lambda level: level in heights, SACRAL_LEVELS[:3]))
+    if not known:
         return "unknown"
-    above = [level for level in known if float(tip @ cranial) < heights[level]]
-    if not above:
-        return "above S1"
-    return "below S3" if len(above) == len(known) else f"{above[-1]}-{known[len(above)]}"
+    passed = sum(float(tip @ cranial) < heights[level] for level in known)
+    if passed == len(known):
+        return f"below {known[-1]}"
+    return f"{known[passed - 1]}-{known[passed]}" if passed else "above S1"
 
 
 def bone_within(anatomy: Anatomy, solid: Cylinder, side: Side) -> BoneVolumes:

@@ -32,7 +32,8 @@ class Rod:
     Attributes
     ----------
     level : str
-        Where its tip lies among the ventral foramina: ``above S1``, ``S1-S2``, ``S2-S3``, ``below S3`` or ``unknown``.
+        Where its tip lies among the ventral foramina that were found: ``above S1``, ``S1-S2``, ``S2-S3``, ``below S3``
+        (or the last one found), or ``unknown``.
     diameter_mm, length_mm : float
         Catalogue size.
     entry_lps, tip_lps, skin_lps : (3,) float64 arrays

@@ -297,6 +297,12 @@ scans end above S3, one side of a broken sacrum is left out. *Confidence*: of th
 
 {real}
 
+![Both columns of foramina on four real scans](images/foramina_columns.png)
+
+Looked at: the names are right, and so are the places to about 4 mm, but S4 on the left of FracSegNet 002, drawn one gap
+too low. Scans: TotalSegmentator example (Apache-2.0), Pancreas-CT-CB_001 (CC BY 4.0, 10.7937/TCIA.ESHQ-4D90),
+a volunteer's own (CC0), FracSegNet 002 (MIT).
+
 ## Phantom
 
 Channels are tubes in closed form; the true centre of a mouth is where the tube's axis leaves the bone as it would be

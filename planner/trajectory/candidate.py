@@ -133,29 +133,40 @@ def _solid(task: Task, pose: Points, size: tuple[float, float]) -> tuple[Cylinde
     return Prism(entry, tip, radius, corners, across), across
 
 
-def _cannula(task: Task, path: Path) -> Cylinder:
-    """Instrument from the skin to the joint's dorsal mouth: the implant's own outline and a wall."""
-    implant, wall = path.implant, task.config.instruments.cannula_wall_mm
+def _instruments(task: Task, path: Path, stop_mm: float) -> dict[str, Cylinder]:
+    """Cannula, distractor and pin as solids: what goes in before the implant; `stop_mm` beyond the implant's entry."""
+    implant, tools = path.implant, task.config.instruments
     seen = np.isfinite(path.skin_lps).all()
     outer = path.skin_lps if seen else path.mouth_lps - CANNULA_LENGTH_MM * implant.direction_lps
+    stop = implant.entry_lps + stop_mm * implant.direction_lps
+    return {
+        "access_neural": _sleeve(implant, (outer, path.mouth_lps), tools.cannula_wall_mm, path.across_lps),
+        "distractor_neural": _sleeve(implant, (path.mouth_lps, stop), tools.distractor_wall_mm, path.across_lps),
+        "pin_neural": Cylinder(outer, stop, 0.5 * tools.pin_mm),
+    }
+
+
+def _sleeve(implant: Cylinder, ends: tuple[Points, Points], wall_mm: float, across_lps: Points) -> Cylinder:
+    """Solid of the implant's own outline and a wall, between two points of its axis."""
     if not isinstance(implant, Prism):
-        return Cylinder(outer, path.mouth_lps, implant.radius_mm + wall)
+        return Cylinder(*ends, implant.radius_mm + wall_mm)
     half = np.abs(implant.corners_mm).max(axis=0)
-    corners = implant.corners_mm * (half + wall) / half
-    return Prism(outer, path.mouth_lps, float(np.linalg.norm(corners, axis=1).max()), corners, path.across_lps)
+    corners = implant.corners_mm * (half + wall_mm) / half
+    return Prism(*ends, float(np.linalg.norm(corners, axis=1).max()), corners, across_lps)
 
 
 def _clearances(task: Task, path: Path, ahead_mm: float) -> dict[str, Clearance]:
-    """Exact clearances of the implant, and of the cannula to neural structures; what is not there is left out."""
+    """Exact clearances of the implant, and of instruments to neural structures; what is not there is left out."""
     constraints, structures, implant = task.config.constraints, task.region.structures, path.implant
     margin = constraints.segmentation_margin_mm
     found: dict[str, Clearance | None] = {
         "neural": clearance_to(implant, structures["neural"], margin),
-        "access_neural": clearance_to(_cannula(task, path), structures["neural"], margin),
         "ventral_cortex": clearance_to(implant, structures["ventral_cortex"]),
         "outer_iliac_cortex": clearance_to(implant, structures["outer_iliac_cortex"]),
         "soft": clearance_to(implant, structures["soft"]),
     }
+    for name, instrument in _instruments(task, path, _stop_mm(task, implant, ahead_mm)).items():
+        found[name] = clearance_to(instrument, structures["neural"], margin)
     notch = task.scene.part("notch")
     if np.isfinite(notch).all():
         found["sciatic_notch"] = clearance_to_point(implant, notch)
@@ -164,13 +175,19 @@ def _clearances(task: Task, path: Path, ahead_mm: float) -> dict[str, Clearance]
     return {name: clearance for name, clearance in found.items() if clearance is not None}
 
 
+def _stop_mm(task: Task, implant: Cylinder, ahead_mm: float) -> float:
+    """Where instruments stop, beyond the implant's entry: short of the anterior margin, no farther than the implant."""
+    short = task.config.constraints.instrument_to_margin_mm - ahead_mm if np.isfinite(ahead_mm) else 0.0
+    return implant.length_mm - max(0.0, short)
+
+
 def _ahead(task: Task, implant: Cylinder, ahead_mm: float) -> dict[str, Clearance]:
     """Anterior margin, and where instruments stop: found by steps of `MARCH_MM`, which are one of the bound's terms."""
     terms = {"voxel_mm": task.region.structures["neural"].half_diagonal_mm, "sampling_mm": MARCH_MM}
     margin_lps = implant.tip_lps + ahead_mm * implant.direction_lps
     # the implant may be pushed past the instruments' stop
-    stop_mm = max(ahead_mm, task.config.constraints.instrument_to_margin_mm)
-    stop_lps = margin_lps - stop_mm * implant.direction_lps
+    stop_lps = implant.entry_lps + _stop_mm(task, implant, ahead_mm) * implant.direction_lps
+    stop_mm = float((margin_lps - stop_lps) @ implant.direction_lps)
     lost = sum(terms.values())
     return {
         "anterior_margin": Clearance(ahead_mm, ahead_mm - lost, margin_lps, ahead_mm, terms),
@@ -185,6 +202,8 @@ def _keeps(clearances: Mapping[str, Clearance], breach: PlacementError, config: 
     floors = {
         "neural": neural,
         "access_neural": neural,
+        "distractor_neural": neural,
+        "pin_neural": neural,
         "ventral_cortex": c.cortex_mm,
         "outer_iliac_cortex": c.cortex_mm,
     }

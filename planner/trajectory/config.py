@@ -170,7 +170,14 @@ class Instruments(Section):
     """What goes in beside the implant."""
 
     cannula_wall_mm: NotNegative = 1.0
-    """Wall of the cannula, over the implant's diameter on each side `[P]`."""
+    """Wall of the cannula, over the implant's diameter on each side `[P]`. From the skin to the joint's mouth."""
+
+    distractor_wall_mm: NotNegative = 0.0
+    """The distractor's two arms over the implant's outline, on each side `[P]`: they lie in the joint where the implant
+    will, one on either bone (US 11,627,971), from the joint's mouth to where instruments stop."""
+
+    pin_mm: Positive = 3.2
+    """Diameter of the guide pin, that of common cannulated sets `[P]`. From the skin to where instruments stop."""
 
     shell_mm: Positive = 3.0
     """Thickness of the shell round the implant over which bone quality is averaged (clinical notes, section 5)."""

@@ -77,9 +77,9 @@ class Candidate:
     c_arm : mapping of view to (orbital_deg, tilt_deg)
         Patient prone.
     clearances : mapping of str to Clearance
-        ``neural``, ``access_neural`` (cannula), ``ventral_cortex``, ``outer_iliac_cortex``, ``sciatic_notch``,
-        ``anterior_margin`` (implant tip along the path) and ``instrument_stop`` (where instruments stop short of that
-        margin; the witness is the stop itself).
+        ``neural``, ``access_neural`` (cannula), ``distractor_neural``, ``pin_neural``, ``ventral_cortex``,
+        ``outer_iliac_cortex``, ``soft``, ``sciatic_notch``, ``anterior_margin`` (implant tip along the path) and
+        ``instrument_stop`` (where instruments stop short of that margin; the witness is the stop itself).
     breach : PlacementError
         Probability of less than the floor to neural structures or cortex.
     safe_entry_radius_mm : float

@@ -18,6 +18,7 @@ from planner.trajectory.explain import with_reasons
 from planner.trajectory.kernel import CONSTRAINTS, Scene
 from planner.trajectory.model import Candidate, SidePlan
 from planner.trajectory.relax import explain_no_path, words_of
+from planner.trajectory.roll import with_roll
 from planner.trajectory.search import CLEARANCE_STEP_MM, Climber, Found, Size, Trials, first_poses, next_best, try_all
 from planner.trajectory.task import Anatomy, Task, make_task
 from planner.trajectory.thirds import compare_thirds
@@ -129,7 +130,7 @@ def _propose(task: Task, guarded: Scene, trials: Trials) -> tuple[tuple[Candidat
     """Candidates, best first, and the nearest miss if there is none."""
     config, tolerance = task.config, task.config.score.size_tolerance
     climber = Climber(guarded, config.search, tolerance)
-    taken, misses = np.zeros((0, 6)), 0
+    taken, misses, guard_mm = np.zeros((0, 6)), 0, config.search.guard_mm
     candidates: list[Candidate] = []
     best_failure = None
     while len(candidates) < config.search.candidates and misses < ALLOWED_MISSES:
@@ -137,7 +138,8 @@ def _propose(task: Task, guarded: Scene, trials: Trials) -> tuple[tuple[Candidat
         if found is None or found.value < 0:
             best_failure = best_failure or found
             break
-        candidate = make_candidate(task, found)
+        turned, found = with_roll(task, found, taken, guard_mm)
+        candidate = make_candidate(turned, found)
         if candidate is not None:
             candidates.append(candidate)
             taken = np.vstack([taken, found.pose])

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from planner.implants import Implant
 from planner.labels import Side
+from planner.trajectory import TrajectoryConfig
 from planner.trajectory.exact import Cylinder, Prism
+from planner.trajectory.roll import with_roll
+from planner.trajectory.search import Found
 from planner.trajectory.section import ROUND, section_of
+from planner.trajectory.task import Anatomy, Task, make_task
 from planner.verify import verify_folder
 
 from support.planned_files import write_plan
@@ -80,3 +86,42 @@ def test_a_box_is_planned_in_the_joint_and_verified(tmp_path: Path) -> None:
     assert abs(candidate.across_lps[1] @ (out[1] - out[0])) > np.cos(np.radians(10))
     write_plan(tmp_path / "result", planned)
     assert [check for check in verify_folder(tmp_path / "result").checks if not check.passed] == []
+
+
+@pytest.fixture(scope="module")
+def askew() -> tuple[Task, Found]:
+    """A box in the middle of a joint whose mean plane is taken 12 degrees askew about the box's axis."""
+    volume, bones, joints, keepouts = COARSE.build()
+    implant = device("box", height_share=0.3, diameters_mm=(12.0,))
+    task = make_task(Anatomy(volume, bones, joints[Side.LEFT], keepouts, {}), implant, TrajectoryConfig())
+    middle, ahead = COARSE.world([[18.0, 0, 0], [19.0, 0, 0]], Side.LEFT)
+    found = Found(np.concatenate([middle, ahead - middle]), (12.0, 20.0), 0.0)
+    scene = task.scene._replace(numbers=task.scene.numbers.copy())
+    turn = Rotation.from_rotvec(np.radians(12) * found.pose[3:])
+    scene.part("facing")[:] = turn.apply(scene.part("facing"))
+    return replace(task, scene=scene), found
+
+
+def off_the_joint_deg(task: Task, found: Found) -> float:
+    facing, along = task.scene.part("facing"), found.pose[3:]
+    out = np.diff(COARSE.world([[0, 0, 0], [0, 1, 0]], Side.LEFT), axis=0)[0]
+    across = facing - (facing @ along) * along
+    return float(np.degrees(np.arccos(np.clip(across @ out / np.linalg.norm(across), -1, 1))))
+
+
+def test_a_box_that_lies_askew_is_laid_along_the_joint_where_it_is(askew: tuple[Task, Found]) -> None:
+    task, found = askew
+    turned, _ = with_roll(task, found, np.zeros((0, 6)), 0.0)
+    assert off_the_joint_deg(task, found) == pytest.approx(12)
+    assert off_the_joint_deg(turned, found) == pytest.approx(0, abs=0.01)
+
+
+def test_a_roll_that_leaves_no_room_is_not_taken(askew: tuple[Task, Found]) -> None:
+    task, found = askew
+    assert with_roll(task, found, np.zeros((0, 6)), 50.0) == (task, found)
+
+
+def test_a_round_implant_has_no_roll(askew: tuple[Task, Found]) -> None:
+    task, found = askew
+    task = replace(task, section=ROUND)
+    assert with_roll(task, found, np.zeros((0, 6)), 0.0) == (task, found)

@@ -31,7 +31,8 @@ class Job(QObject):
         from napari.qt.threading import create_worker
 
         self._stopped = False
-        self.worker = create_worker(self._run, work, _start_thread=False)
+        self._work: Callable[[Callable[[str], None]], Any] | None = work
+        self.worker = create_worker(self._run, _start_thread=False)
         self.worker.returned.connect(self._finish)
 
     def start(self) -> None:
@@ -47,9 +48,11 @@ class Job(QObject):
             raise Cancelled
         self.stage.emit(name)
 
-    def _run(self, work: Callable[[Callable[[str], None]], Any]) -> tuple[str, Any]:
+    def _run(self) -> tuple[str, Any]:
+        work, self._work = self._work, None  # napari keeps every worker: let it keep no volumes
         try:
-            result = work(self._say)
+            result = work(self._say) if work else None
+            del work
             self._say("done")
         except Cancelled:
             return "cancelled", None

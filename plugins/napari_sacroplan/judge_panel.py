@@ -20,8 +20,9 @@ from qtpy.QtWidgets import (
 
 from napari_sacroplan.recheck import Checked
 from napari_sacroplan.session import Session
-from napari_sacroplan.words import CLEARANCES, CONSTRAINTS, GRADE_COLOURS, LEVEL_COLOURS, STATUS
+from napari_sacroplan.words import CLEARANCES, CONSTRAINTS, GRADE_LETTERS, LEVEL_COLOURS, STATUS
 from planner.labels import Side
+from planner.plan import FindingDocument
 from planner.trajectory.model import Clearance
 
 __all__ = ["JudgePanel", "headline"]
@@ -36,7 +37,13 @@ CONSTRAINT_OF = {
 }
 """The constraint that a clearance is held against."""
 
-BREACHED, KEPT = "#D55E00", "#009E73"
+OF_THE_PATH = ("breach-probability",)
+"""Findings about the first candidate: looked at where it has the least room."""
+
+BREACHED, KEPT, UNJUDGED = GRADE_LETTERS["red"], GRADE_LETTERS["green"], "#C0C0C0"
+
+WHY_LINES = 6
+"""Kept free below the table, so that nothing moves while the implant does."""
 
 
 class JudgePanel(QWidget):
@@ -49,6 +56,8 @@ class JudgePanel(QWidget):
         super().__init__()
         self.state = _label(15)
         self.why = _label(11)
+        self.why.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.why.setFixedHeight(WHY_LINES * self.why.fontMetrics().lineSpacing())
         self.table = _table()
         self.findings = QListWidget()
         self.findings.setObjectName("findings")
@@ -58,6 +67,7 @@ class JudgePanel(QWidget):
         parts = (self.state, self.table, self.why, QLabel("Findings"), self.findings)
         for part, share in zip(parts, (0, 5, 0, 0, 2), strict=True):
             layout.addWidget(part, share)
+        self._colour = ""
         self._points: list[NDArray[np.float64] | None] = []
         self._finding_points: list[NDArray[np.float64] | None] = []
         self.table.cellClicked.connect(lambda row, column: self._jump(self._points, row))
@@ -66,6 +76,18 @@ class JudgePanel(QWidget):
     def _jump(self, points: list[NDArray[np.float64] | None], row: int) -> None:
         if 0 <= row < len(points) and points[row] is not None:
             self.jumped.emit(points[row])
+
+    def next_witness(self) -> None:
+        """Go to the next row, after the last to the first."""
+        row = (self.table.currentRow() + 1) % max(1, self.table.rowCount())
+        self.table.setCurrentCell(row, 0)
+        self._jump(self._points, row)
+
+    def next_finding(self) -> None:
+        """Go to the next finding, after the last to the first."""
+        row = (self.findings.currentRow() + 1) % max(1, self.findings.count())
+        self.findings.setCurrentRow(row)
+        self._jump(self._finding_points, row)
 
     def show_side(self, session: Session) -> None:
         """List the findings of the side looked at; called when side or candidate change."""
@@ -78,22 +100,25 @@ class JudgePanel(QWidget):
             item = QListWidgetItem(f"{finding.level.upper()}: {finding.message}")
             item.setForeground(QBrush(QColor(LEVEL_COLOURS[finding.level])))
             self.findings.addItem(item)
-            self._finding_points.append(_place_of(session, finding.side))
+            self._finding_points.append(_place_of(session, finding))
         if not self._finding_points:
             self.findings.addItem("none for this side")
         self.findings.blockSignals(False)
 
     def show_check(self, session: Session, checked: Checked | None) -> None:
         """Follow the implant."""
-        colour = GRADE_COLOURS.get(checked.grade, "#FFFFFF") if checked else "#FFFFFF"
+        colour = GRADE_LETTERS.get(checked.grade, "#FFFFFF") if checked else "#FFFFFF"
         self.state.setText(headline(session, checked))
-        self.state.setStyleSheet(f"color: {colour}; font-weight: bold; font-size: 15px")
+        if colour != self._colour:  # Qt lays out anew after every style sheet
+            self._colour = colour
+            self.state.setStyleSheet(f"color: {colour}; font-weight: bold; font-size: 15px")
         self.why.setText(_reason(session, checked))
         rows = _rows(session, checked) if checked else []
-        self.table.setRowCount(len(rows))
+        if self.table.rowCount() != len(rows):
+            self.table.setRowCount(len(rows))
         self._points = [point for *_, point in rows]
         for row, (name, number, state, broken, _) in enumerate(rows):
-            shade = QBrush(QColor(BREACHED if broken else KEPT if state else "#B0B0B0"))
+            shade = QColor(BREACHED if broken else KEPT if state else UNJUDGED)
             for column, text in enumerate((name, number, state)):
                 item = self.table.item(row, column)
                 if item is None:
@@ -102,8 +127,8 @@ class JudgePanel(QWidget):
                 if item.text() != text:
                     item.setText(text)
                     item.setToolTip(text)
-                if column:
-                    item.setForeground(shade)
+                if column and item.foreground().color() != shade:
+                    item.setForeground(QBrush(shade))
 
 
 def headline(session: Session, checked: Checked | None) -> str:
@@ -160,9 +185,18 @@ def _state(left: float) -> str:
     return f"BROKEN by {-left:.1f}" if left < 0 else "kept"
 
 
-def _place_of(session: Session, side: str) -> NDArray[np.float64] | None:
-    """Where a finding of a side is looked at: its joint; of both, the side looked at."""
-    joint = session.case.joints.get(session.side if side == "both" else Side(side))
+def _place_of(session: Session, finding: FindingDocument) -> NDArray[np.float64] | None:
+    """Where a finding is looked at: its own place, the foramen it names, what binds, or else the joint."""
+    if finding.at_lps_mm is not None:
+        return np.array(finding.at_lps_mm)
+    side = session.side if finding.side == "both" else Side(finding.side)
+    for foramen in session.document.foramina:
+        if f"{foramen.level} {foramen.aspect}" in finding.message and side is session.side:
+            return np.array(foramen.centre_lps_mm)
+    if finding.code in OF_THE_PATH and session.document.candidates:
+        nearest = min(session.document.candidates[0].clearance.values(), key=lambda clearance: clearance.mm)
+        return np.array(nearest.at_lps_mm)
+    joint = session.case.joints.get(side)
     return joint.vertices_lps.mean(axis=0) if joint is not None and len(joint.vertices_lps) else None
 
 

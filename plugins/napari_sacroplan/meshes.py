@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +51,9 @@ def keepout_surface(case: ReviewedCase) -> Mesh | None:
     return _of_label(LabelMap(neural.astype(np.uint8), mask.grid), 1, cell_mm=1.0)
 
 
+@lru_cache(maxsize=2)
 def implant_mesh(placement: Placement) -> Mesh:
-    """Give the implant as it is drawn."""
+    """Give the implant as it is drawn; the views of one frame share it."""
     return _mesh(implant_surface(placement.entry_lps, placement.tip_lps, placement.diameter_mm))
 
 

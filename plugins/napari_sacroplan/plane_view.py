@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QLineF, QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QFont, QImage, QPainter, QPen, QPolygonF
+from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from napari_sacroplan.lettering import draw_letters, draw_text
 from napari_sacroplan.meshes import implant_mesh
 from napari_sacroplan.placement import Placement
-from napari_sacroplan.planes import Plane, cut_mesh, sample_plane
+from napari_sacroplan.planes import Plane, cut_mesh, paint, sample_plane
 from napari_sacroplan.session import Session
 from planner.figures.palette import BONES, KEEPOUT
-from planner.labels import Keepout
 
 __all__ = ["WINDOWS", "PlaneView", "Window"]
 
@@ -29,9 +30,6 @@ HANDLE_PX = 9
 LEAST_PX = 110
 """A picture is no smaller: two rows of three go onto a screen of 1366 x 768."""
 
-KEEPOUT_SHARE = 0.45
-"""How much of a keep-out's colour covers the tissue."""
-
 GAP_FULL_MM = 6.0
 """Gap whose colour is the last of the scale, as in the surface layer."""
 
@@ -42,6 +40,9 @@ FAR_FIELDS = 1.5
 """What lies farther from the middle than this many fields is in no picture."""
 
 SCALE_BAR_MM = 10.0
+
+GAP_BINS = 4
+"""Colours that the joint's line is drawn in."""
 
 GAP_NARROW, GAP_WIDE = np.array([0, 34, 78]), np.array([254, 232, 56])
 """Ends of the scale (cividis), which the colour-blind see alike."""
@@ -87,7 +88,7 @@ class Picture:
 
     key: tuple[object, ...] = ()
     image: QImage | None = None
-    pixels: NDArray[np.uint8] | None = field(default=None, repr=False)
+    pixels: NDArray[np.uint32] | None = field(default=None, repr=False)
 
 
 class PlaneView(QWidget):
@@ -139,11 +140,11 @@ class PlaneView(QWidget):
         plane = self.plane_of(self.session)
         if plane is None:
             painter.fillRect(self.rect(), QColor("#202020"))
-            _text(painter, QRectF(self.rect()), "no implant", Qt.AlignmentFlag.AlignCenter)
+            draw_text(painter, QRectF(self.rect()), "no implant", Qt.AlignmentFlag.AlignCenter)
             return
         self._draw_image(painter, plane)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._draw_crosshair(painter, plane)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._draw_implant(painter, plane)
         self._draw_words(painter, plane)
 
@@ -160,9 +161,10 @@ class PlaneView(QWidget):
         )
         if self._picture.key != key:
             labels = (case.bones.labels, case.keepouts.mask)
+            pixels = np.empty(shape, np.uint32)
             sampled = sample_plane(case.volume, labels, plane, shape, self.mm_per_px)
-            pixels = _colour(*sampled, self.window_hu.limits)
-            image = QImage(pixels.data, shape[1], shape[0], 3 * shape[1], QImage.Format.Format_RGB888)
+            paint(*sampled, self.window_hu.limits, _colours(), pixels)
+            image = QImage(pixels.data, shape[1], shape[0], 4 * shape[1], QImage.Format.Format_RGB32)
             self._draw_joints(image, plane)
             self._picture = Picture(key, image, pixels)  # the image does not own its pixels
         if self._picture.image is not None:
@@ -176,12 +178,11 @@ class PlaneView(QWidget):
             if not len(joint.faces):
                 continue
             segments, faces = cut_mesh(joint.vertices_lps, joint.faces, plane)
-            gap = np.clip(joint.gap_mm[joint.faces[faces, 0]] / GAP_FULL_MM, 0, 1)
-            for bin_ in range(4):
-                chosen = segments[(gap * 3.999).astype(int) == bin_]
-                colour = GAP_NARROW + (GAP_WIDE - GAP_NARROW) * (bin_ / 3)
+            bins = (np.clip(joint.gap_mm[joint.faces[faces, 0]] / GAP_FULL_MM, 0, 1) * (GAP_BINS - 0.001)).astype(int)
+            for bin_ in np.unique(bins).tolist():
+                colour = GAP_NARROW + (GAP_WIDE - GAP_NARROW) * (bin_ / (GAP_BINS - 1))
                 painter.setPen(QPen(QColor(*(int(v) for v in colour)), 2.2))
-                self._draw_segments(painter, chosen)
+                self._draw_segments(painter, segments[bins == bin_])
         painter.end()
 
     def _draw_segments(self, painter: QPainter, segments: NDArray[np.float64]) -> None:
@@ -228,16 +229,8 @@ class PlaneView(QWidget):
 
     def _draw_words(self, painter: QPainter, plane: Plane) -> None:
         edge, area = 3, QRectF(self.rect()).adjusted(3, 2, -3, -2)
-        align = Qt.AlignmentFlag
-        places = {
-            "left": align.AlignLeft | align.AlignVCenter,
-            "right": align.AlignRight | align.AlignVCenter,
-            "top": align.AlignTop | align.AlignHCenter,
-            "bottom": align.AlignBottom | align.AlignHCenter,
-        }
-        for side, letter in plane.letters.items():
-            _text(painter, area, letter, places[side], bold=True)
-        _text(painter, area, plane.name, align.AlignBottom | align.AlignLeft)
+        draw_letters(painter, area, plane.letters)
+        draw_text(painter, area, plane.name, Qt.AlignmentFlag.AlignBottom | Qt.AlignmentFlag.AlignLeft)
         length = SCALE_BAR_MM / self.mm_per_px
         painter.setPen(QPen(QColor("#FFFFFF"), 2))
         right, bottom = self.width() - 2 * edge, self.height() - 2 * edge
@@ -330,40 +323,16 @@ def _to_segment(point: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[n
     return float(np.linalg.norm(point - a - share * along))
 
 
-def _colour(
-    hu: NDArray[np.int16], bones: NDArray[np.uint8], keepouts: NDArray[np.uint8], limits: tuple[float, float]
-) -> NDArray[np.uint8]:
-    """Grey tissue, outlined bones, filled keep-outs; ``(h, w, 3)``."""
-    grey = np.clip((hu.astype(np.float32) - limits[0]) * (255 / (limits[1] - limits[0])), 0, 255).astype(np.uint8)
-    pixels = np.repeat(grey[..., None], 3, axis=2)
-    neural = (keepouts > 0) & (keepouts != Keepout.SOFT)
-    colour = np.array(_rgb(KEEPOUT), np.float32)
-    pixels[neural] = (pixels[neural] * (1 - KEEPOUT_SHARE) + KEEPOUT_SHARE * colour).astype(np.uint8)
-    edge = np.zeros(bones.shape, bool)
-    edge[:-1] |= bones[:-1] != bones[1:]
-    edge[:, :-1] |= bones[:, :-1] != bones[:, 1:]
-    shown = np.where(bones[:-1, :-1] > 0, bones[:-1, :-1], np.maximum(bones[1:, :-1], bones[:-1, 1:]))
-    table = np.zeros((256, 3), np.uint8)
+@cache
+def _colours() -> NDArray[np.float64]:
+    """Colours of the bones' labels, and last the one of the keep-outs, ``(257, 3)``."""
+    table = np.zeros((257, 3))
     for label, hexadecimal in BONES.items():
         table[label] = _rgb(hexadecimal)
-    inner = edge[:-1, :-1]
-    pixels[:-1, :-1][inner] = table[shown[inner]]
-    return np.ascontiguousarray(pixels)
+    table[-1] = _rgb(KEEPOUT)
+    return table
 
 
 def _rgb(hexadecimal: str) -> tuple[int, int, int]:
     colour = QColor(hexadecimal)
     return colour.red(), colour.green(), colour.blue()
-
-
-def _text(painter: QPainter, area: QRectF, text: str, align: Any, *, bold: bool = False) -> None:
-    """White letters with a dark edge: readable on bone and on air."""
-    font = QFont(painter.font())
-    font.setPixelSize(13 if bold else 11)
-    font.setBold(bold)
-    painter.setFont(font)
-    painter.setPen(QColor("#000000"))
-    for right, down in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        painter.drawText(area.translated(right, down), align, text)
-    painter.setPen(QColor("#FFFFFF"))
-    painter.drawText(area, align, text)

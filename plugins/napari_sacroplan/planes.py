@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from napari_sacroplan.placement import Placement
+from planner.labels import Keepout
 from planner.volume import LabelMap, Volume
 
-__all__ = ["STANDARD", "Plane", "along_joint_plane", "cut_mesh", "down_plane", "out_of_joint_plane", "sample_plane"]
+__all__ = [
+    "STANDARD",
+    "Plane",
+    "along_joint_plane",
+    "cut_mesh",
+    "down_plane",
+    "out_of_joint_plane",
+    "paint",
+    "sample_plane",
+]
 
 OBLIQUE_COSINE = 0.4
 """A direction also takes the letter of a second axis from here on: 24 degrees off the first [P]."""
@@ -21,6 +32,12 @@ LETTERS = ("LR", "PA", "SI")
 
 OUTSIDE_HU = -1024
 """What is drawn beyond the scan."""
+
+KEEPOUT_SHARE = 0.45
+"""How much of a keep-out's colour covers the tissue."""
+
+SOFT = int(Keepout.SOFT)
+"""Reported and not kept out of, so not tinted."""
 
 Points = NDArray[np.float64]
 
@@ -153,15 +170,14 @@ def _sample(hu, one, other, place, out):  # type: ignore[no-untyped-def]
             z = first[0] + i * down[0] + j * right[0]
             y = first[1] + i * down[1] + j * right[1]
             x = first[2] + i * down[2] + j * right[2]
-            a, b, c = int(np.floor(z + 0.5)), int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
-            if a < 0 or b < 0 or c < 0 or a >= depth or b >= height or c >= width:
+            if min(z, y, x) < -0.5 or z >= depth - 0.5 or y >= height - 0.5 or x >= width - 0.5:
                 out[0][i, j], out[1][i, j], out[2][i, j] = OUTSIDE_HU, 0, 0
                 continue
+            a, b, c = int(z + 0.5), int(y + 0.5), int(x + 0.5)
             out[1][i, j], out[2][i, j] = one[a, b, c], other[a, b, c]
-            p = min(max(int(np.floor(z)), 0), max(depth - 2, 0))
-            q = min(max(int(np.floor(y)), 0), max(height - 2, 0))
-            r = min(max(int(np.floor(x)), 0), max(width - 2, 0))
-            u, v, w = min(max(z - p, 0.0), 1.0), min(max(y - q, 0.0), 1.0), min(max(x - r, 0.0), 1.0)
+            z, y, x = max(z, 0.0), max(y, 0.0), max(x, 0.0)
+            p, q, r = int(z), int(y), int(x)
+            u, v, w = z - p, y - q, x - r
             p1, q1, r1 = min(p + 1, depth - 1), min(q + 1, height - 1), min(r + 1, width - 1)
             near = (hu[p, q, r] * (1 - w) + hu[p, q, r1] * w) * (1 - v) + (
                 hu[p, q1, r] * (1 - w) + hu[p, q1, r1] * w
@@ -169,20 +185,72 @@ def _sample(hu, one, other, place, out):  # type: ignore[no-untyped-def]
             far = (hu[p1, q, r] * (1 - w) + hu[p1, q, r1] * w) * (1 - v) + (
                 hu[p1, q1, r] * (1 - w) + hu[p1, q1, r1] * w
             ) * v
-            out[0][i, j] = int(np.round(near * (1 - u) + far * u))
+            out[0][i, j] = int(np.floor(near * (1 - u) + far * u + 0.5))
 
 
-def cut_mesh(vertices_lps: Points, faces: NDArray[np.int32], plane: Plane) -> tuple[Points, NDArray[np.intp]]:
+def cut_mesh(
+    vertices_lps: NDArray[np.floating[Any]], faces: NDArray[np.int32], plane: Plane
+) -> tuple[Points, NDArray[np.intp]]:
     """Segments in which triangles meet a plane, ``(k, 2, 2)`` in its mm, and the triangle of each."""
-    side = (vertices_lps - plane.centre_lps) @ plane.normal_lps
-    above = side[faces] >= 0
-    crossed = np.flatnonzero(above.any(axis=1) & ~above.all(axis=1))
-    corners, upper = faces[crossed], above[crossed]
-    odd = np.where(upper.sum(axis=1) == 1, upper.argmax(axis=1), (~upper).argmax(axis=1))  # alone on its side
-    alone = corners[np.arange(len(corners)), odd]
-    ends = []
-    for turn in (1, 2):
-        other = corners[np.arange(len(corners)), (odd + turn) % 3]
-        share = (side[alone] / (side[alone] - side[other]))[:, None]
-        ends.append(vertices_lps[alone] * (1 - share) + vertices_lps[other] * share)
-    return plane.to_mm(np.stack(ends, axis=1)), crossed
+    away = vertices_lps.astype(np.float64) - plane.centre_lps
+    in_plane = np.stack([away @ plane.right_lps, away @ plane.down_lps], axis=1)
+    return _cut(in_plane, away @ plane.normal_lps, np.ascontiguousarray(faces))  # type: ignore[no-any-return]
+
+
+@njit(cache=True, nogil=True)
+def _cut(in_plane, side, faces):  # type: ignore[no-untyped-def]
+    """Cut triangles where the sign of `side` changes: the corner that is alone on its side is on both edges cut."""
+    count = 0
+    for face in range(len(faces)):
+        above = int(side[faces[face, 0]] >= 0) + int(side[faces[face, 1]] >= 0) + int(side[faces[face, 2]] >= 0)
+        count += 0 < above < 3
+    segments, triangles = np.empty((count, 2, 2)), np.empty(count, np.intp)
+    at = 0
+    for face in range(len(faces)):
+        above = int(side[faces[face, 0]] >= 0) + int(side[faces[face, 1]] >= 0) + int(side[faces[face, 2]] >= 0)
+        if above == 0 or above == 3:
+            continue
+        odd = 0
+        while (side[faces[face, odd]] >= 0) != (above == 1):
+            odd += 1
+        alone = faces[face, odd]
+        for end in range(2):
+            other = faces[face, (odd + 1 + end) % 3]
+            share = side[alone] / (side[alone] - side[other])
+            for axis in range(2):
+                segments[at, end, axis] = in_plane[alone, axis] * (1 - share) + in_plane[other, axis] * share
+        triangles[at] = face
+        at += 1
+    return segments, triangles
+
+
+@njit(cache=True, nogil=True)
+def paint(hu, bones, keepouts, limits, colours, pixels):  # type: ignore[no-untyped-def]
+    """Colour a sampled plane: grey tissue, neural keep-outs tinted, bones outlined.
+
+    Parameters
+    ----------
+    hu, bones, keepouts : (rows, columns) arrays
+        As `sample_plane` gives them.
+    limits : (black, white)
+        HU.
+    colours : (257, 3) float array
+        Of each label of bone, and last the one of the keep-outs.
+    pixels : (rows, columns) uint32 array
+        ``0xFFRRGGBB``, written to.
+    """
+    rows, columns = hu.shape
+    scale = 255.0 / (limits[1] - limits[0])
+    for i in range(rows):
+        for j in range(columns):
+            grey = min(max((hu[i, j] - limits[0]) * scale, 0.0), 255.0)
+            red, green, blue = grey, grey, grey
+            here, kept = bones[i, j], keepouts[i, j]
+            below, beside = bones[min(i + 1, rows - 1), j], bones[i, min(j + 1, columns - 1)]
+            if here != below or here != beside:
+                red, green, blue = colours[here if here > 0 else max(below, beside)]
+            elif kept > 0 and kept != SOFT:
+                red = grey * (1 - KEEPOUT_SHARE) + KEEPOUT_SHARE * colours[256, 0]
+                green = grey * (1 - KEEPOUT_SHARE) + KEEPOUT_SHARE * colours[256, 1]
+                blue = grey * (1 - KEEPOUT_SHARE) + KEEPOUT_SHARE * colours[256, 2]
+            pixels[i, j] = 0xFF000000 | int(red) << 16 | int(green) << 8 | int(blue)

@@ -8,38 +8,39 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QKeySequence, QPixmap, QShortcut
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QSplitter,
     QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_sacroplan.c_arm_panel import CArmPanel
 from napari_sacroplan.correct_panel import CorrectPanel
 from napari_sacroplan.decide_panel import DecidePanel
 from napari_sacroplan.judge_panel import JudgePanel
 from napari_sacroplan.keys import KEYS, cheat_sheet
 from napari_sacroplan.plane_view import WINDOWS, PlaneView, Window
 from napari_sacroplan.planes import STANDARD, Plane, along_joint_plane, down_plane, out_of_joint_plane
+from napari_sacroplan.preferences import Preferences
 from napari_sacroplan.session import Session
 from planner import NOTICE
 
 __all__ = ["ReviewWidget"]
 
-NUDGE_MM = 0.5
-"""A key moves the implant this far."""
-
 FIELDS_MM = {"axial": 130.0, "coronal": 130.0, "sagittal": 130.0}
 """What the standard views show at first; the views along the implant show 60 mm."""
 
 IMPLANT_FIELD_MM = 60.0
+
+SHEET_PX = 900
+"""Width of the sheet of keys."""
 
 
 class ReviewWidget(QWidget):
@@ -51,12 +52,14 @@ class ReviewWidget(QWidget):
     replan_asked = Signal()
     room_asked = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, preferences: Preferences | None = None) -> None:
         super().__init__()
-        self.session = session
-        self.window_hu = Window(*WINDOWS["bone"])
+        self.session, self.preferences = session, preferences or Preferences()
+        session.name = session.name or self.preferences.reviewer
+        self.window_hu = Window(*WINDOWS[self.preferences.window])
         self.views = {name: self._view(name, plane_of) for name, plane_of in _planes().items()}
         self.judge, self.correct, self.decide = JudgePanel(), CorrectPanel(session), DecidePanel(session)
+        self.c_arm = CArmPanel(session)
         self.tabs = self._tabs()
         self._lay_out()
         self.judge.jumped.connect(session.look_at)
@@ -77,12 +80,7 @@ class ReviewWidget(QWidget):
     def _tabs(self) -> QTabWidget:
         tabs = QTabWidget()
         tabs.setObjectName("tabs")
-        self.c_arm = QLabel("No C-arm card in this folder.")
-        self.c_arm.setAlignment(Qt.AlignmentFlag.AlignTop)
-        scroll = QScrollArea()
-        scroll.setWidget(self.c_arm)
-        scroll.setWidgetResizable(True)
-        parts = {"Judge": self.judge, "Correct": self.correct, "Decide": self.decide, "C-arm": scroll}
+        parts = {"Judge": self.judge, "Correct": self.correct, "Decide": self.decide, "C-arm": self.c_arm}
         for words, part in parts.items():
             tabs.addTab(part, words)
         tabs.setMinimumWidth(320)
@@ -130,8 +128,9 @@ class ReviewWidget(QWidget):
         if listed != self._listed:
             self._listed = listed
             self.judge.show_side(self.session)
-            self._show_c_arm()
-        self.correct.refresh()
+        if not self.session.held:
+            self.correct.refresh()
+        self.c_arm.follow()
         self._redraw()
         self.shown.emit()
 
@@ -142,15 +141,6 @@ class ReviewWidget(QWidget):
     def _redraw(self) -> None:
         for view in self.views.values():
             view.update()
-
-    def _show_c_arm(self) -> None:
-        path = self.session.case.folder / "figures" / f"{self.session.side}_c_arm.png"
-        views = self.session.document.fluoroscopy
-        if path.is_file():
-            self.c_arm.setPixmap(QPixmap(str(path)).scaledToWidth(720, Qt.TransformationMode.SmoothTransformation))
-        elif views is not None:
-            lines = [f"{n}: orbital {v.orbital_deg:.0f}°, tilt {v.tilt_deg:.0f}°" for n, v in views.views.items()]
-            self.c_arm.setText("\n".join([NOTICE, *lines]))
 
     # what the keys do
 
@@ -207,7 +197,7 @@ class ReviewWidget(QWidget):
 
     def _nudge(self, direction_lps: tuple[float, float, float] | NDArray[np.float64]) -> None:
         if self.session.placement is not None:
-            self.session.place(self.session.placement.moved(NUDGE_MM * np.asarray(direction_lps)))
+            self.session.place(self.session.placement.moved(self.preferences.nudge_mm * np.asarray(direction_lps)))
 
     def tip_left(self) -> None:
         """Turn the tip to the patient's right."""
@@ -228,7 +218,9 @@ class ReviewWidget(QWidget):
     def _turn(self, direction_lps: tuple[float, float, float]) -> None:
         placement = self.session.placement
         if placement is not None:
-            self.session.place(placement.with_tip(placement.tip_lps + NUDGE_MM * np.asarray(direction_lps)))
+            self.session.place(
+                placement.with_tip(placement.tip_lps + self.preferences.nudge_mm * np.asarray(direction_lps))
+            )
 
     def optimise(self) -> None:
         """Climb from here."""
@@ -266,13 +258,50 @@ class ReviewWidget(QWidget):
 
     def approve(self) -> None:
         """Approve this side."""
-        self.tabs.setCurrentWidget(self.decide)
+        self.to_decide()
         self.decide.decide("approved")
 
     def reject(self) -> None:
         """Reject this side."""
-        self.tabs.setCurrentWidget(self.decide)
+        self.to_decide()
         self.decide.decide("rejected")
+
+    def override(self) -> None:
+        """Override what this side breaks, for the reason that is written."""
+        self.to_decide()
+        self.decide.decide("overridden")
+
+    def comment(self) -> None:
+        """Write the comment down."""
+        self.to_decide()
+        self.decide.decide("comment")
+
+    def next_witness(self) -> None:
+        """Look at where the next clearance is least."""
+        self.to_judge()
+        self.judge.next_witness()
+
+    def next_finding(self) -> None:
+        """Look at the next finding."""
+        self.to_judge()
+        self.judge.next_finding()
+
+    def to_judge(self) -> None:
+        """Show the panel."""
+        self.tabs.setCurrentWidget(self.judge)
+
+    def to_correct(self) -> None:
+        """Show the panel, ready for the keyboard."""
+        self.tabs.setCurrentWidget(self.correct)
+        self.correct.size.setFocus()
+
+    def to_decide(self) -> None:
+        """Show the panel."""
+        self.tabs.setCurrentWidget(self.decide)
+
+    def to_c_arm(self) -> None:
+        """Show the panel."""
+        self.tabs.setCurrentWidget(self.c_arm)
 
     def show_keys(self) -> None:
         """Show the cheat sheet."""
@@ -281,6 +310,8 @@ class ReviewWidget(QWidget):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setWindowTitle(f"Keys. {NOTICE}")
         label = QLabel(cheat_sheet())
+        label.setWordWrap(True)
+        label.setMinimumWidth(SHEET_PX)
         QVBoxLayout(dialog).addWidget(label)
         dialog.show()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ SAME_MM = 1e-3
 """Crosshair and slice are no farther apart than this when they agree."""
 
 FOLLOW_MS = 40
-"""The 3-D scene follows a drag at most this often."""
+"""The 3-D scene follows a drag at most this often, and takes at most one part in `SCENE_PARTS` of the time."""
+
+SCENE_PARTS = 4
 
 AXIS_LABELS = ("S", "P", "L")
 """Where napari's axes z, y, x point to in the patient."""
@@ -35,6 +38,16 @@ FROM_BEHIND = ((0.0, -1.0, 0.0), (1.0, 0.0, 0.0))
 RIGHT_HANDED = ("away", "down", "right")
 """Of z, y and x on the screen. napari's own ("towards") draws LPS as its mirror image: left would be right."""
 
+LETTERS_LPS_MM = {
+    "L": (118.0, 0.0, 0.0),
+    "R": (-118.0, 0.0, 0.0),
+    "P": (0.0, 80.0, -18.0),
+    "A": (0.0, -80.0, 18.0),
+    "S": (0.0, 0.0, 85.0),
+    "I": (0.0, 0.0, -105.0),
+}
+"""Where the patient's letters stand, from the middle of both joints; A and P beside each other seen from behind."""
+
 AMBIENT = 0.45
 """Brightness of a surface that is seen edge-on by the lamp."""
 
@@ -44,13 +57,13 @@ META = {"notice": NOTICE}
 class SceneLayers:
     """Builds the layers of a session and keeps them with it."""
 
-    def __init__(self, viewer: Any, session: Session) -> None:
-        self.viewer, self.session = viewer, session
+    def __init__(self, viewer: Any, session: Session, *, follows_drags: bool = True) -> None:
+        self.viewer, self.session, self.follows_drags = viewer, session, follows_drags
         self.layers: list[Any] = []
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(FOLLOW_MS)
-        self._timer.timeout.connect(self.follow_now)
+        self._timer.timeout.connect(self._follow_in_turn)
         self._following = False
         viewer.dims.events.ndisplay.connect(self._turned)
         viewer.dims.events.point.connect(self._stepped)
@@ -90,9 +103,31 @@ class SceneLayers:
         self._add_implant()
         self.viewer.dims.axis_labels = AXIS_LABELS
         self.viewer.axes.visible = True
-        self.viewer.reset_view()
+        self._add_letters()
+        self.look_from_behind()
+
+    def look_from_behind(self) -> None:
+        """Fill the canvas with the pelvis, as the operator sees it."""
         self.viewer.camera.orientation = RIGHT_HANDED
         self.viewer.camera.set_view_direction(*FROM_BEHIND)
+        self.letters.visible = False  # they may lie outside
+        self.viewer.reset_view(reset_camera_angle=False)
+        self.letters.visible = True
+
+    def _add_letters(self) -> None:
+        """Write the patient's letters round the pelvis."""
+        joints = [joint.vertices_lps for joint in self.session.case.joints.values()]
+        middle = np.concatenate(joints).mean(axis=0) if joints else self.session.cursor_lps
+        places = {letter: middle + away for letter, away in LETTERS_LPS_MM.items()}
+        self.letters = self._add(
+            "points",
+            np.array(list(places.values()))[:, ::-1],
+            name="patient letters",
+            size=0.1,
+            opacity=1.0,
+            text={"string": list(places), "size": 14, "color": "white", "blending": "translucent_no_depth"},
+            out_of_slice_display=False,
+        )
 
     def _add_implant(self) -> None:
         self.implant = self.access = self.ends = None
@@ -126,8 +161,17 @@ class SceneLayers:
 
     def follow(self) -> None:
         """Follow the session soon: many moves of a mouse are one step in 3-D."""
-        if not self._timer.isActive():
+        if not self._timer.isActive() and (self.follows_drags or not self.session.held):
             self._timer.start()
+
+    def _follow_in_turn(self) -> None:
+        """Follow, and leave the pictures beside it the greater part of the time: software draws 3-D slowly."""
+        begun = perf_counter()
+        self.follow_now()
+        QTimer.singleShot(0, lambda: self._pace(perf_counter() - begun))  # comes after the scene was drawn
+
+    def _pace(self, seconds: float) -> None:
+        self._timer.setInterval(max(FOLLOW_MS, round(1000 * seconds * (SCENE_PARTS - 1))))
 
     def follow_now(self) -> None:
         """Follow the session."""
@@ -209,8 +253,11 @@ class SceneLayers:
 
     def _remove(self) -> None:
         self._timer.stop()
-        for layer in self.layers:
-            if layer in self.viewer.layers:
+        ours = [layer for layer in self.layers if layer in self.viewer.layers]
+        if len(ours) == len(self.viewer.layers):
+            self.viewer.layers.clear()  # at once: napari collects garbage for each layer that is taken out alone
+        else:
+            for layer in ours:
                 self.viewer.layers.remove(layer)
         self.layers.clear()
 

@@ -94,6 +94,7 @@ class Session:
     _limits: dict[str, float] = field(default_factory=dict)
     _third: Third = Third.MIDDLE
     repainted: tuple[str, ...] = ()
+    _last: tuple[Placement, Checker, Checked] | None = None
 
     def __post_init__(self) -> None:
         if not self.document.candidates and self.case.plan.sides[self.other.value].candidates:
@@ -135,6 +136,11 @@ class Session:
         return self.history.steps[0] if self.history else None
 
     @property
+    def held(self) -> bool:
+        """Whether a hand is dragging the implant."""
+        return self._drag is not None
+
+    @property
     def edited(self) -> bool:
         """Whether the placement is not the one proposed."""
         history = self.history
@@ -150,7 +156,11 @@ class Session:
     def check(self) -> Checked | None:
         """Measure what is shown."""
         placement, checker = self.placement, self.checker()
-        return checker.check(placement) if placement and checker else None
+        if placement is None or checker is None:
+            return None
+        if self._last is None or self._last[0] is not placement or self._last[1] is not checker:
+            self._last = placement, checker, checker.check(placement)
+        return self._last[2]
 
     # what is looked at
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QDockWidget,
     QFileDialog,
@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_sacroplan.jobs import Job, plan_scan
 from napari_sacroplan.keys import KEYS
+from napari_sacroplan.preferences import read_preferences
 from napari_sacroplan.recheck import Checkers, make_checkers
 from napari_sacroplan.reopen import ReviewedCase, reopen
 from napari_sacroplan.replan import replan_painted
@@ -39,6 +40,9 @@ NAPARI_KEYS = {
     "Esc": "Escape",
 }
 """Qt's names of keys, and napari's."""
+
+SETTLED_MS = 100
+"""After this Qt has laid the window out anew."""
 
 REVIEW_SHARE = 0.68
 """Of the window's width, once napari's own panels are hidden."""
@@ -69,7 +73,6 @@ class ReviewWindow(QWidget):
         self.cancel.clicked.connect(self.stop)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.addWidget(_notice())
         self._layout.addLayout(self._bar())
         self._layout.addStretch(1)
         self._busy(False)
@@ -80,6 +83,7 @@ class ReviewWindow(QWidget):
 
     def _bar(self) -> QHBoxLayout:
         bar = QHBoxLayout()
+        bar.addWidget(_notice())
         for words, action in (("Open result", self.ask_result), ("Plan CT", self.ask_scan)):
             button = QPushButton(words)
             button.clicked.connect(lambda _=False, action=action: action())
@@ -175,18 +179,24 @@ class ReviewWindow(QWidget):
         """Put a case up for review; an earlier one leaves nothing behind."""
         self.close_case()
         case = session.case
-        self.scene = SceneLayers(self.viewer, session)
-        self.review = ReviewWidget(session)
+        preferences = read_preferences()
+        self.scene = SceneLayers(self.viewer, session, follows_drags=preferences.scene_follows_drags)
+        self.review = ReviewWidget(session, preferences)
         self.review.shown.connect(self.scene.follow)
         self.review.replan_asked.connect(self.replan)
         self.review.room_asked.connect(self.make_room)
-        self._layout.insertWidget(2, self.review, 100)
+        self._layout.insertWidget(1, self.review, 100)
         if self._first:
             self._first = False
             self.make_room()
+            QTimer.singleShot(SETTLED_MS, self._look)  # the canvas has another size now
         self.review.take_keys()
         without = "" if case.has_ct else " The scan is not at hand: bone quality and skin are unknown; open with --ct."
         self.said.setText(f"{case.folder.name} is open.{without}")
+
+    def _look(self) -> None:
+        if self.scene is not None:
+            self.scene.look_from_behind()
 
     def make_room(self) -> None:
         """Hide napari's own panels, or show them again; what is free goes to the review."""
@@ -232,6 +242,7 @@ class ReviewWindow(QWidget):
         if self.review is not None:
             self._layout.removeWidget(self.review)
             self.review.session.changed = lambda: None
+            self.review.c_arm.stop()
             self.review.setParent(None)
             self.review.deleteLater()
             self.review = None

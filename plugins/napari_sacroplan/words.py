@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CLEARANCES", "CONSTRAINTS", "GRADE_COLOURS", "LEVEL_COLOURS", "STATUS", "VERDICTS"]
+__all__ = ["CLEARANCES", "CONSTRAINTS", "GRADE_COLOURS", "GRADE_LETTERS", "LEVEL_COLOURS", "STATUS", "VERDICTS"]
 
 CLEARANCES = {
     "neural": "canal and foramina",
@@ -47,6 +47,9 @@ VERDICTS = {
 
 GRADE_COLOURS = {"green": "#009E73", "amber": "#E69F00", "red": "#D55E00"}
 """Okabe and Ito: bluish green, orange and vermilion, told apart by the colour-blind; a word always stands beside."""
+
+GRADE_LETTERS = {"green": "#1FC99A", "amber": "#E69F00", "red": "#FF7F2A"}
+"""The same hues, lighter: letters on dark grey."""
 
 LEVEL_COLOURS = {"note": "#56B4E9", "warn": "#E69F00", "review-only": "#CC79A7", "refuse": "#D55E00"}
 """Of findings; the level's word stands beside."""

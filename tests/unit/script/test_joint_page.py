@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from planner import NOTICE
+from planner.findings import Finding, Level
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "script"
 MODULES = (
@@ -73,26 +74,26 @@ def test_sensitivity_and_specificity_are_counted_by_side(script, tmp_path):
     folder = tmp_path / "findings"
     bridge = {"made_mm2": 200, "told_mm2": 100.0, "away_mm": 3.0}
     both = [["ankylosis", "left"], ["vacuum", "right"]]
-    write(folder, "bridge-gas_M", scan("bridge-gas", "M", both, both, bridge))
-    write(folder, "bridge-gas_F", scan("bridge-gas", "F", both, [["ankylosis", "right"]]))
-    write(folder, "plain_M", scan("plain", "M", [], []))
+    write(folder, "bridge-gas_G", scan("bridge-gas", "G", both, both, bridge))
+    write(folder, "bridge-gas_H", scan("bridge-gas", "H", both, [["ankylosis", "right"]]))
+    write(folder, "plain_G", scan("plain", "G", [], []))
     page = script.joint_page.joint_page(tmp_path)
     assert cells(page, "`ankylosis`") == ["`ankylosis`", "2", "1", "0.50", "4", "1", "0.75"]
     assert cells(page, "`vacuum`") == ["`vacuum`", "2", "1", "0.50", "4", "0", "1.00"]
     assert cells(page, "`widening`") == ["`widening`", "0", "0", "-", "6", "0", "1.00"]
-    assert cells(page, "bridge-gas F")[1:] == ["ankylosis left, vacuum right", "ankylosis right"]
+    assert cells(page, "bridge-gas H")[1:] == ["ankylosis left, vacuum right", "ankylosis right"]
     assert "50%" in page.split("Of 1 bridges")[1]
 
 
 def test_findings_of_the_pelvis_have_no_side(script, tmp_path):
     low = [["transitional-vertebra", "both"]]
-    write(tmp_path / "findings", "wide-transitional_A",
-          scan("wide-transitional", "A", low, [["transitional-vertebra", "right"]]))  # fmt: skip
-    write(tmp_path / "findings", "cut_A",
-          {"scene": "cut", "pelvis": "A", "expected": [], "refused": "no pelvis found", "code": "x"})  # fmt: skip
+    write(tmp_path / "findings", "wide-transitional_I",
+          scan("wide-transitional", "I", low, [["transitional-vertebra", "right"]]))  # fmt: skip
+    write(tmp_path / "findings", "cut_I",
+          {"scene": "cut", "pelvis": "I", "expected": [], "refused": "no pelvis found", "code": "x"})  # fmt: skip
     page = script.joint_page.joint_page(tmp_path)
     assert cells(page, "`transitional-vertebra`")[1:4] == ["1", "1", "1.00"]
-    assert "counted nowhere: cut A" in page
+    assert "counted nowhere: cut I" in page
 
 
 def test_every_row_and_scan_has_a_name_of_its_own(script):
@@ -101,3 +102,19 @@ def test_every_row_and_scan_has_a_name_of_its_own(script):
     assert len(set(rows)) == len(rows) > 20
     assert len(set(scans)) == len(scans) == 54
     assert {row.spacing_mm for row in script.joint_accuracy.ROWS} == {0.6, 1.0, 1.5, 2.0, 3.0}
+
+
+def test_thresholds_were_settled_on_other_people_than_are_measured(script):
+    tuned, measured = (
+        {(script.conditions.BASES | script.conditions.FINDING_BASES)[pelvis.key] for pelvis in pelves}
+        for pelves in (script.findings_accuracy.TUNED, script.findings_accuracy.PELVES)
+    )
+    assert len(tuned) == len(measured) == 6
+    assert not tuned & measured
+
+
+@pytest.mark.parametrize(("level", "counted"), [("warn", True), ("note", False)])
+def test_low_density_counts_where_osteoporosis_is_likely(script, level, counted):
+    assert script.findings_accuracy.counts(Finding("low-bone-density", Level(level), "both", "")) == counted
+    assert script.findings_accuracy.counts(Finding("vacuum", Level(level), "left", ""))
+    assert not script.findings_accuracy.counts(Finding("slice-spacing", Level(level), "both", ""))

@@ -93,7 +93,7 @@ VIEWER = """<h2>Viewer</h2><div id='buttons'></div>
 <div id='viewer'><canvas id='slices'></canvas><canvas id='surfaces'></canvas></div>
 <p class='small' id='told'>The viewer needs WebGL 2, which this browser does not offer or has not started yet.</p>
 <p class='small'>Drag to move the crosshair or to turn the bones, scroll to go through slices. R is the patient's right,
-seen from the feet. CT reduced for display; the plan was made on the full scan.</p>"""
+seen from the feet; the bones from behind. CT reduced for display; the plan was made on the full scan.</p>"""
 
 
 def _findings(document: PlanDocument) -> Iterator[str]:

@@ -37,7 +37,7 @@
   const bones = [];
   for (const bone of scene.bones) bones.push(await addMesh(bone.mz3, bone.name, BONES[bone.label], BONE_OPACITY));
   surfaces.setSliceType(surfaces.sliceTypeRender);
-  surfaces.setRenderAzimuthElevation(180, 10); // from behind
+  surfaces.setRenderAzimuthElevation(0, 10); // from behind: left is left, as on the cover
   surfaces.setScale(0.8);
 
   const draw = () => { slices.updateGLVolume(); surfaces.drawScene(); };

@@ -276,3 +276,15 @@ def test_a_screenshot_shows_the_viewer_drawn(
     assert grey.mean() > 0.01  # CT
     assert coloured.mean() > 0.01  # labels and bones
     assert (pixels[:, -3:] > 200).mean() > 0.9  # nothing runs out of the window on the right
+    if width > 1000:
+        assert _seen_from_behind(drawn[:, int(0.62 * width) :])
+
+
+def _seen_from_behind(surfaces: np.ndarray) -> bool:
+    """Whether the blue left hip bone lies to the left of the green right one."""
+    red, green, blue = np.moveaxis(surfaces, -1, 0)
+    left_hip = (blue > green + 8) & (blue > red + 20) & (green > 40)
+    right_hip = (green > blue + 8) & (green > red + 20)
+    assert left_hip.sum() > 200
+    assert right_hip.sum() > 200
+    return bool(np.median(np.nonzero(left_hip)[1]) < np.median(np.nonzero(right_hip)[1]))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.trajectory.candidate import solid_of
+from planner.trajectory.candidate import make_candidate, solid_of
 from planner.trajectory.exact import clearance_to
 from planner.trajectory.kernel import CONSTRAINTS, FINELY, ROUGHLY, Scene, assess, climb, only_broken
 from planner.trajectory.model import Give, NoPath
 from planner.trajectory.scene import with_guard
-from planner.trajectory.search import Found, Size, Trials, try_all
+from planner.trajectory.search import Climber, Found, Size, Trials, next_best, try_all
 from planner.trajectory.task import Task
 
 __all__ = ["explain_no_path", "words_of"]
@@ -38,8 +40,11 @@ ANGLES = {
 }
 """The same of ranges: by how much they are widened at most, at both ends."""
 
-HALVINGS = 5
-"""Of the interval in which the limit that suffices lies."""
+STEPS = 32
+"""Parts of a whole relaxation: as finely is it told what suffices [P]."""
+
+MORE = (0, 1, 2, 4, 8, 16, STEPS)
+"""Steps beyond what samples find enough, that are tried in turn until the exact check agrees."""
 
 SMALLER_MM, LEAST_DIAMETER_MM, LEAST_LENGTH_MM = (2.0, 4.0), 4.0, 10.0
 """Smaller implants tried: by how much thinner, and no smaller than this [P]."""
@@ -120,10 +125,13 @@ def _binds(no_path: NoPath) -> str:
 
 
 def _gives(task: Task, trials: Trials, sizes: Sequence[Size]) -> Iterator[Give]:
-    """Try each relaxation alone, with the smallest size: a larger one is no less in the way."""
+    """Try each relaxation alone, with the smallest size: a larger one is no less in the way.
+
+    What is said lets a path through if it is applied: the search is run with it.
+    """
     smallest = min(sizes)
     for smaller in _smaller(smallest):
-        if _fits(task.guarded(task.config.search.guard_mm), trials.poses, smaller):
+        if _plans(task, trials.poses, smaller):
             yield Give("implant-size", f"an implant of {smaller[0]:g} x {smaller[1]:g} mm", smaller)
             break
     tried = set()
@@ -148,32 +156,37 @@ def _smaller(size: Size) -> Iterator[Size]:
 
 
 def _least_share(task: Task, poses: Array, size: Size, name: str) -> float | None:
-    """Least share of the whole relaxation with which a path fits; None where none does."""
-    if not _fits(_relaxed(task, name, 1.0), poses, size):
+    """Least share of the whole relaxation, to `1 / STEPS`, with which a path is planned; None where none is."""
+    if not _fits(_relaxed(task, name, STEPS), poses, size):
         return None
-    low, high = 0.0, 1.0
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
+    low, high = 0, STEPS
+    while high - low > 1:
+        middle = (low + high) // 2
         low, high = (low, middle) if _fits(_relaxed(task, name, middle), poses, size) else (middle, high)
-    return high
+    # samples have it nearly right: the exact check may ask for a little more
+    steps = sorted({min(high + more, STEPS) for more in MORE})
+    enough = (step for step in steps if _plans(_relaxed(task, name, step), poses, size))
+    return next((step / STEPS for step in enough), None)
 
 
-def _relaxed(task: Task, name: str, share: float) -> Scene:
-    setting, value = _setting(task, name, share)
+def _relaxed(task: Task, name: str, step: int) -> Task:
+    """Copy a task with one constraint relaxed by some of `STEPS`."""
+    setting, value = _setting(task, name, step / STEPS)
     constraints = task.config.constraints.model_copy(update={setting: value})
     config = task.config.model_copy(update={"constraints": constraints})
-    return with_guard(task.scene, config, config.search.guard_mm)
+    return replace(task, config=config, scene=with_guard(task.scene, config, 0.0))
 
 
 def _setting(task: Task, name: str, share: float) -> tuple[str, Any]:
-    """Give the setting of a constraint and its value, relaxed by a share."""
+    """Give the setting of a constraint and its value, relaxed by a share; rounded outward, as it is said."""
     if name in ANGLES:
         setting, wider, _ = ANGLES[name]
         low, high = getattr(task.config.constraints, setting)
-        return setting, (low - share * wider, high + share * wider)
+        return setting, (float(math.floor(low - share * wider)), float(math.ceil(high + share * wider)))
     setting, extreme, _ = LIMITS[name]
     present = float(getattr(task.config.constraints, setting))
-    return setting, present + share * (extreme - present)
+    value, outward = present + share * (extreme - present), math.ceil if extreme > present else math.floor
+    return setting, outward(round(10 * value, 6)) / 10
 
 
 def _give(task: Task, name: str, share: float) -> Give:
@@ -183,8 +196,9 @@ def _give(task: Task, name: str, share: float) -> Give:
     return Give(name, LIMITS[name][2].format(value, getattr(task.config.constraints, setting)), (value,))
 
 
-def _fits(scene: Scene, poses: Array, size: Size) -> bool:
+def _fits(task: Task, poses: Array, size: Size) -> bool:
     """Whether a trial keeps every constraint, or one that is climbed to from the best of them."""
+    scene = task.guarded(task.config.search.guard_mm)
     values = try_all(scene, poses, [size]).values[size]
     if values.max() >= 0:
         return True
@@ -192,3 +206,13 @@ def _fits(scene: Scene, poses: Array, size: Size) -> bool:
     starts = poses[np.argsort(-values, kind="stable")[:STARTS]]
     ends = (climb(scene, start, size, nothing, (5.0, 5.0), ROUGHLY)[0] for start in starts)
     return any(climb(scene, end, size, nothing, (5.0, 5.0), FINELY)[1] >= 0 for end in ends)
+
+
+def _plans(task: Task, poses: Array, size: Size) -> bool:
+    """Whether the search finds a path with one size that the exact check keeps."""
+    if not _fits(task, poses, size):
+        return False
+    scene = task.guarded(task.config.search.guard_mm)
+    climber = Climber(scene, task.config.search, task.config.score.size_tolerance)
+    found = next_best(climber, try_all(scene, poses, [size]), np.zeros((0, 6)))
+    return found is not None and found.value >= 0 and make_candidate(task, found) is not None

@@ -9,7 +9,7 @@ import pytest
 
 from planner.implants import Implant
 from planner.labels import Side
-from planner.trajectory import TrajectoryConfig
+from planner.trajectory import SidePlan, TrajectoryConfig, plan_side
 from planner.trajectory.explain import WORDS, with_reasons
 
 from support.planned_slabs import Planned, make_planned
@@ -48,10 +48,51 @@ def test_a_margin_that_is_too_wide_is_what_would_have_to_give(small_dowel: Impla
     margin = gives["neural-clearance"].value[0]
     assert 0 < margin < 3
     assert f"a neural margin of {margin:.1f} mm instead of 3" in planned.plans[Side.LEFT].reason
-    eased = TrajectoryConfig.model_validate(
-        {"search": {"candidates": 1}, "constraints": {"neural_mm": 0.6 * margin, "neural_floor_mm": 0.1}}
-    )
-    assert make_planned(replace(COARSE, foramen_out_mm=-3.5), small_dowel, eased).plans[Side.LEFT].candidates
+
+
+SETTINGS = {
+    "neural-clearance": "neural_mm",
+    "ventral-cortex": "cortex_mm",
+    "access": "nibble_mm",
+    "in-joint": "joint_offset_mm",
+    "anterior-margin": "implant_to_margin_mm",
+    "sciatic-notch": "sciatic_notch_mm",
+    "axial-angle": "axial_deg",
+    "cranial-tilt": "cranial_tilt_deg",
+}
+
+
+@pytest.mark.parametrize(
+    ("phantom", "constraints"),
+    [
+        (replace(COARSE, foramen_out_mm=-3.5), {}),
+        (replace(COARSE, foramen_out_mm=-2.0), {}),
+        (COARSE, {"axial_deg": (39.5, 40.0)}),
+        (COARSE, {"nibble_mm": 0.0, "implant_to_margin_mm": 10.0}),
+        (COARSE, {"sciatic_notch_mm": 75.0, "neural_mm": 5.0}),
+    ],
+    ids=["foramina near", "foramina nearer", "steep", "shallow", "far from the notch"],
+)
+def test_what_would_have_to_give_does_yield_a_plan(
+    small_dowel: Implant, phantom: SlabPelvis, constraints: dict[str, object]
+) -> None:
+    volume, bones, joints, keepouts = phantom.build()
+
+    def plan(changes: dict[str, object], implant: Implant) -> SidePlan:
+        config = {"search": {"candidates": 1}, "constraints": {"neural_floor_mm": 0.05, **constraints, **changes}}
+        settings = TrajectoryConfig.model_validate(config)
+        return plan_side(volume, bones, joints[Side.LEFT], keepouts, implant, settings)
+
+    no_path = plan({}, small_dowel).no_path
+    assert no_path is not None
+    assert no_path.gives
+    for give in no_path.gives:
+        if give.constraint == "implant-size":
+            sizes = {"diameters_mm": give.value[:1], "lengths_mm": give.value[1:]}
+            assert plan({}, small_dowel.model_copy(update=sizes)).candidates, give.words
+        else:
+            value = give.value if len(give.value) == 2 else give.value[0]
+            assert plan({SETTINGS[give.constraint]: value}, small_dowel).candidates, give.words
 
 
 def test_both_thirds_are_compared_where_the_slabs_are_alike(planned: Planned) -> None:

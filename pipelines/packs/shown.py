@@ -17,7 +17,10 @@ from planner.dicom.headers import PARSER_ERRORS
 
 __all__ = ["FIGURE", "Shown", "read_manifest"]
 
-FIGURE = re.compile(r"(cover|overview|(left|right)_(sheet|axial|along_implant|down_the_implant|gap_map|c_arm))\.png")
+OF_A_SIDE = "sheet|axial|along_implant|down_the_implant|gap_map|c_arm|compare|injection"
+"""Ends of the names of a side's figures."""
+
+FIGURE = re.compile(rf"(cover|overview|(left|right)_({OF_A_SIDE}))\.png")
 """Figures that this program draws; a file of another name is none of ours."""
 
 

@@ -34,7 +34,7 @@ from planner.volume import Box, LabelMap, PlacedLabels
 
 __all__ = ["PackReport", "write_pack"]
 
-REPORT_FIGURES = re.compile(r"cover|.*_(sheet|c_arm|gap_map)")
+REPORT_FIGURES = re.compile(r"cover|.*_(sheet|c_arm|gap_map|compare|injection)")
 MARGIN_VOXELS = 2
 """Round the bones, so that their surfaces close."""
 MOMENT = (1980, 1, 1, 0, 0, 0)

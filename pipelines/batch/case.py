@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 
 from pipelines.batch.disk import FULL, blaming_the_disk
-from pipelines.batch.memory import give_back
+from pipelines.batch.memory import give_back, keep_tidy
 from pipelines.batch.model import Outcome, Status, Study, Task
 from pipelines.batch.record import RECORD, measures_of, record_of, write_record
 from pipelines.batch.thumbnail import write_thumbnail
@@ -40,6 +40,7 @@ def plan_and_write(source: Path, settings: CaseSettings, folder: Path) -> None:
 
 def plan_study(task: Task, planner: Planner = plan_and_write) -> Outcome:
     """Plan one study, and leave a folder that says how it ended; no exception leaves this function."""
+    keep_tidy()
     start = time.perf_counter()
     try:
         with _limited(task):

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.batch import case
 from pipelines.batch.engine import InProcess
-from pipelines.batch.memory import give_back
+from pipelines.batch.memory import give_back, keep_tidy
 from pipelines.batch.run import BatchOptions, run_batch
 
 from support.made_export import fake_planner, write_study
@@ -26,7 +26,20 @@ def resident():
     return psutil.Process().memory_info().rss
 
 
-@pytest.mark.skipif(not HAS_TRIM, reason="this system's allocator has no malloc_trim")
+@pytest.mark.skipif(not HAS_TRIM, reason="this system's allocator is not glibc's")
+def test_large_blocks_go_back_at_once_though_larger_ones_were_freed_before():
+    keep_tidy()
+    before = resident()
+    for size in (30 << 20, 20 << 20, 2 << 20):  # glibc would now take blocks below 30 MB from its heap
+        del_me = b"\1" * size
+        del del_me
+    blocks = [b"\1" * (2 << 20) for _ in range(40)]
+    kept = blocks[::10]
+    blocks.clear()
+    assert resident() - before < (len(kept) + 2) * (2 << 20)
+
+
+@pytest.mark.skipif(not HAS_TRIM, reason="this system's allocator is not glibc's")
 def test_freed_memory_of_other_threads_is_given_back():
     kept = []
 

@@ -118,7 +118,7 @@ def plan_injection(anatomy: Anatomy, config: InjectionConfig, limits: Constraint
         plan = _measured(anatomy, field[1], needles, row, neural, config, limits)
         if plan is not None:
             return plan
-    binding = max(needles.broken, key=lambda name: needles.broken[name])
+    binding = max(needles.broken, key=lambda name: needles.broken[name]) if len(needles.tips) else "direction"
     words = f"No needle's path of {len(needles.tips)} keeps every limit; {binding} turned down the most."
     return InjectionPlan(side, "no-safe-path", words, gauge, diameter, binding=binding)
 
@@ -231,7 +231,7 @@ def _along(  # paths, and what they are held against
     free: Flags = bone >= config.bone_mm + 0.5 * config.diameter_mm
     near = steps <= config.depth_mm[1] + STEP_MM  # farther back a path has left the joint, or is too deep
     off, gap = np.full(line.shape[:2], np.inf), np.zeros(line.shape[:2])
-    nearest = cKDTree(joint.vertices_lps).query(line[:, near].reshape(-1, 3))[1].reshape(len(tips), -1)
+    nearest = cKDTree(joint.vertices_lps).query(line[:, near])[1]
     away = line[:, near] - joint.vertices_lps[nearest]
     normals = joint_normals(joint)[nearest]
     across = (away * normals).sum(axis=2)

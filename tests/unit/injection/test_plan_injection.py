@@ -84,27 +84,18 @@ def test_mirrored_sides_have_mirrored_needles() -> None:
     assert left.entry == right.entry
 
 
-def test_keep_outs_at_the_joint_leave_no_path_and_say_so() -> None:
-    plan = plan_injection(
-        anatomy_of(SlabPelvis(spacing_mm=SPACING), Side.LEFT), InjectionConfig(), Constraints(neural_mm=10.0)
-    )
-    assert plan.status == "no-safe-path" or plan.clearances["neural"].mm >= 11.0
-    none = plan_injection(
-        anatomy_of(SlabPelvis(foramen_out_mm=-6.0, spacing_mm=SPACING), Side.LEFT),
-        InjectionConfig(),
-        Constraints(neural_mm=10.0),
-    )
-    assert none.status == "no-safe-path"
-    assert none.reason
-
-
-def test_bone_behind_the_joint_leaves_no_path() -> None:
-    plan = needle(SlabPelvis(spacing_mm=SPACING), config=InjectionConfig(axial_deg=(-20.0, -15.0)))
+def test_a_needle_that_must_stay_far_from_bone_has_no_path_and_says_why() -> None:
+    plan = needle(SlabPelvis(spacing_mm=SPACING), config=InjectionConfig(bone_mm=9.5))
     assert plan.status == "no-safe-path"
-    assert plan.binding == "no straight way between the bones"
+    assert plan.binding == "no straight way between the bones"  # it is to be free of them 10 mm behind the joint
     assert plan.binding in plan.reason
     assert not np.isfinite(plan.tip_lps).any()
     assert describe_injection(plan).tip_lps_mm is None
+
+
+def test_directions_that_no_joint_has_leave_no_path() -> None:
+    plan = needle(SlabPelvis(spacing_mm=SPACING), config=InjectionConfig(axial_deg=(-20.0, -15.0)))
+    assert (plan.status, plan.binding) == ("no-safe-path", "direction")
 
 
 def test_a_joint_cut_off_is_not_planned() -> None:

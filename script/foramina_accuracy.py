@@ -293,7 +293,8 @@ Two real scans without truth, looked at: the canal is followed up behind the dis
 ## Real scans
 
 Mouths found, of those that can be seen by eye in sagittal sections through both columns; there is no true centre. Two
-scans end above S3, one side of a broken sacrum is left out. *Confidence*: of the least sure mouth.
+scans end above S3, one side of a broken sacrum is left out. *Confidence*: of the least sure mouth. The search was
+developed on these scans.
 
 {real}
 
@@ -318,7 +319,7 @@ HuBMAP's two pelves (M, F) and four of the JHU atlas (A to D, with a shape model
 of the mesh (`sample_data/sacral_holes.py`). Where such a hole ends is a convention and its mouth's centre is therefore
 not scored; where it lies is not: *across* is the distance, square to a channel's axis, between our axis and the middle
 of the true hole, averaged along the axis. *Misnamed*: the channel lies in holes of other levels alone. *In no hole*: it
-lies within {near_hole:g} mm of none.
+lies within {near_hole:g} mm of none. A mouth below S2 of the JHU pelves, which end at S3, is one of the cut.
 
 {meshes}
 """

@@ -17,7 +17,16 @@ import atheris
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-with atheris.instrument_imports(include=["planner", "pipelines", "pydicom", "zipfile", "tomllib"]):
+FOLLOWED = [
+    "planner.dicom", "planner.images", "planner.nifti", "planner.integrity", "planner.raw_images", "planner.schema",
+    "planner.config", "planner.implants", "planner.seg_labels", "planner.zarr_images", "planner.verify",
+    "pipelines.batch.files", "pydicom.filereader", "pydicom.values", "zipfile", "tomllib",
+]  # fmt: skip
+"""Readers and parsers whose coverage is followed."""
+COMPILED = ["planner.dicom.voxels"]
+"""A module with a numba kernel, which cannot be compiled from instrumented code."""
+
+with atheris.instrument_imports(include=FOLLOWED, exclude=COMPILED):
     from fuzz.targets import TARGETS, answer
 
 from fuzz.campaign import MEMORY_BYTES, cap_memory  # noqa: E402

@@ -30,6 +30,9 @@ BEFORE_MM, DEEP_MM = 110.0, 260.0
 
 PIXEL_MM = 0.6
 
+EDGE_SHARE = 0.75
+"""Farther to the right than this share of the picture's half width, words stand to the left of what they name `[P]`."""
+
 Vector = NDArray[np.float64]
 
 
@@ -78,4 +81,5 @@ def _access(axes: Axes, plane: Plane, ends_lps: Vector) -> None:
     axes.plot(*flat.T, color=palette.IMPLANT, lw=1.0, ls="--", path_effects=CASING)
     axes.plot(*flat[0], color=palette.IMPLANT, marker="o", ms=2.5, path_effects=CASING)
     words: dict[str, Any] = {"size": PRINT.word, "color": palette.IMPLANT, "path_effects": CASING, "clip_on": True}
-    axes.text(flat[0, 0] + 2, flat[0, 1], "skin", va="center", **words)
+    inward = -1 if flat[0, 0] > EDGE_SHARE * plane.half_mm[0] else 1
+    axes.text(flat[0, 0] + 2 * inward, flat[0, 1] + 3, "skin", ha="right" if inward < 0 else "left", **words)

@@ -71,6 +71,8 @@ CHECKLIST = (
 CLEARANCES = {
     "neural": "canal and foramina",
     "access_neural": "cannula: canal and foramina",
+    "distractor_neural": "distractor: canal, foramina",
+    "pin_neural": "pin: canal, foramina",
     "ventral_cortex": "ventral sacral cortex",
     "outer_iliac_cortex": "outer iliac cortex",
     "soft": "soft tissue in front",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.verify.case import HIPS, SACRUM, Dowel, is_neural, least_distance, point
+from planner.verify.claims import check_claims
 from planner.verify.image import Image, surface_of_cylinder
 from planner.verify.model import Check
 
@@ -80,6 +81,7 @@ def check_candidate(dowel: Dowel) -> Iterator[Check]:
     yield _grade(dowel)
     yield from _proofs(dowel)
     yield from _score(dowel)
+    yield from check_claims(dowel)
 
 
 def _check(dowel: Dowel, name: str, passed: bool, words: str) -> Check:

@@ -40,6 +40,9 @@ FORAMEN_VALUE = {"left": 11, "right": 21}
 MOUTH_MM = 8.0
 """A foramen's mouth lies this near to its own voxels."""
 
+CANAL, CANAL_MM = 1, 5.0
+"""Value of the canal in ``keepout.nii.gz``, and how near its line lies to its voxels: two in slices of 3 mm."""
+
 ROUNDING = 0.01
 """Figures in a plan are rounded to less."""
 
@@ -56,6 +59,18 @@ def check_document(case: Case) -> Iterator[Check]:
     shape = list(case.labels.shape_zyx)
     yield Check("input-grid", "both", list(plan["input"]["shape_zyx"]) == shape, f"labels of shape {shape}")
     yield _laterality(case)
+    yield _canal(case)
+
+
+def _canal(case: Case) -> Check:
+    """Check that the canal that a plan rests on is in the keep-outs, along all of its line."""
+    there = case.keepout.points(case.keepout.values == CANAL)
+    proposes = any(entry["candidates"] for entry in case.plan["sides"].values())
+    line = case.plan.get("canal_lps_mm") or []
+    away = max((least_distance(point(place)[None], there) for place in line), default=0.0)
+    found = len(there) > 0 or not (proposes or line)
+    words = f"{len(there)} voxels of the canal, its line at most {away:.1f} mm from one"
+    return Check("canal", "both", found and away <= CANAL_MM, words)
 
 
 def _laterality(case: Case) -> Check:

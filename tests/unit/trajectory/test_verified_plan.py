@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK
+from scipy import ndimage as ndi
 
 from planner.labels import Side
 from planner.verify import verify_folder
@@ -143,6 +144,28 @@ TAMPERED: list[tuple[str, Callable[[Plan], object], str]] = [
     ("a proof's term below 0", lambda p: claim_proof(p, "ventral_cortex", sampling_mm=-1.0), "proof"),
     ("skin moved", lambda p: move(p, "skin_entry_lps_mm", (3, 0, 0)), "depth-from-skin"),
     ("shallower than it is long", lambda p: first(p).update(depth_from_bone_mm=5.0), "depth-from-bone"),
+    (
+        "deeper than it is",
+        lambda p: first(p).update(depth_from_bone_mm=first(p)["depth_from_bone_mm"] + 4),
+        "depth-from-bone",
+    ),
+    (
+        "less bone removed",
+        lambda p: first(p).update(bone_removed_mm3=first(p)["bone_removed_mm3"] - 30),
+        "bone-removed",
+    ),
+    ("a deeper bite", lambda p: first(p)["bite_mm"].update(sacrum=first(p)["bite_mm"]["sacrum"] + 2), "bite"),
+    ("a bite that is none", lambda p: first(p)["bite_mm"].update(hip=0.0), "bite"),
+    ("more room for the entry", lambda p: first(p).update(safe_entry_radius_mm=5.0), "score-terms"),
+    ("denser bone", lambda p: first(p).update(hu_shell_mean=135.0), "score-terms"),
+    ("less in the articular zone", lambda p: first(p).update(articular_share=0.6), "score-terms"),
+    ("alignment claimed", lambda p: raise_term(p, "coplanar"), "score-terms"),
+    ("the anterior margin farther", lambda p: claim(p, "anterior_margin", mm=40.0), "anterior-margin"),
+    ("instruments farther in", lambda p: claim(p, "instrument_stop", mm=30.0), "instrument-stop"),
+    ("the cannula farther off", lambda p: claim(p, "access_neural", mm=40.0), "access-neural"),
+    ("the distractor farther off", lambda p: claim(p, "distractor_neural", mm=40.0), "distractor-neural"),
+    ("the pin nearer than its limit", lambda p: claim(p, "pin_neural", mm=1.0), "pin-neural"),
+    ("another angle in the scan", lambda p: first(p)["angles_in_scan_deg"].update(cranial_tilt=20.0), "angles-in-scan"),
     ("a mouth not found", forget_foramen, "foramina"),
     ("another grid", lambda p: p["input"].update(shape_zyx=[1, 2, 3]), "input-grid"),
     ("a key gone", lambda p: first(p).pop("clearance"), "well-formed"),
@@ -185,6 +208,48 @@ def test_bone_taken_away_is_caught(folder: Path) -> None:
 def test_keepouts_erased_are_caught(folder: Path) -> None:
     rewrite(folder / "keepout.nii.gz", np.zeros_like)
     assert {"neural-clearance", "foramen-voxels"} <= failed(folder)
+
+
+def shortened(folder: Path) -> Path:
+    """Keep one candidate a side: fewer to check."""
+    path = folder / "plan.json"
+    plan = json.loads(path.read_text())
+    for entry in plan["sides"].values():
+        del entry["candidates"][1:]
+    path.write_text(json.dumps(plan))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("value", "caught"),
+    [(1, "canal"), *((tens + level, "foramen-voxels") for tens in (10, 20) for level in (1, 2, 3))],
+)
+def test_a_keepout_that_is_gone_is_caught(folder: Path, value: int, caught: str) -> None:
+    rewrite(folder / "keepout.nii.gz", lambda keepout: np.where(keepout == value, 0, keepout).astype(np.uint8))
+    assert caught in failed(shortened(folder))
+
+
+def test_keepouts_that_are_moved_are_caught(folder: Path) -> None:
+    rewrite(folder / "keepout.nii.gz", lambda keepout: np.roll(keepout, 2, axis=2))
+    assert "neural-clearance" in failed(shortened(folder))
+
+
+CHANGES = {
+    "worn": lambda bone: ndi.binary_erosion(bone),
+    "grown": lambda bone: ndi.binary_dilation(bone),
+    "moved aside": lambda bone: np.roll(bone, 2, axis=2),
+    "moved up": lambda bone: np.roll(bone, 6, axis=0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_bone_that_is_changed_beside_the_implant_is_caught(folder: Path, change: str) -> None:
+    def changed(labels: Any) -> Any:
+        bones = [np.where(CHANGES[change](labels == value), value, 0).astype(np.uint8) for value in (1, 2, 3)]
+        return np.maximum.reduce(bones)
+
+    rewrite(folder / "labels.nii.gz", changed)
+    assert {"bone-removed", "bite", "containment"} & failed(shortened(folder))
 
 
 def test_keepouts_that_grow_to_the_implant_are_caught(folder: Path, planned: Planned) -> None:

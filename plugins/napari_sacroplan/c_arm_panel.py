@@ -24,8 +24,8 @@ __all__ = ["CArmPanel"]
 LEAST_PX = 130
 """A radiograph is no smaller."""
 
-CAPTION_PX = 30
-"""Two lines above it."""
+CAPTION_PX, LETTER_PX = 44, 11
+"""Three lines above it."""
 
 SAME_DEG = 0.05
 """Angles that differ by less are the same picture."""
@@ -51,7 +51,10 @@ class RadiographView(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         words = angle_words(self.angles).replace(", ", "\n") if self.angles else "not known"
         painter.setPen(self.palette().windowText().color())
-        painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignLeft, f"{VIEW_WORDS[self.name]}: {words}")
+        font = painter.font()
+        font.setPixelSize(LETTER_PX)
+        painter.setFont(font)
+        painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignLeft, f"{VIEW_WORDS[self.name].upper()}\n{words}")
         side = min(self.width(), self.height() - CAPTION_PX)
         place = QRectF(0, CAPTION_PX, side, side)
         painter.fillRect(place, QColor("#202020"))

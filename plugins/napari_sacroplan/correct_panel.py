@@ -20,10 +20,10 @@ from planner.joint.model import Third
 __all__ = ["CorrectPanel"]
 
 MARGINS = {
-    "neural_mm": ("to canal and foramina", 2.0, 10.0),
-    "cortex_mm": ("to cortex", 0.5, 10.0),
-    "implant_to_margin_mm": ("to the anterior margin", 0.5, 20.0),
-    "sciatic_notch_mm": ("to the sciatic notch", 0.5, 30.0),
+    "neural_mm": ("canal, foramina", 2.0, 10.0),
+    "cortex_mm": ("cortex", 0.5, 10.0),
+    "implant_to_margin_mm": ("anterior margin", 0.5, 20.0),
+    "sciatic_notch_mm": ("sciatic notch", 0.5, 30.0),
 }
 """Margins that can be set here: words, least and most, mm."""
 
@@ -77,10 +77,11 @@ class CorrectPanel(QWidget):
 
     def _form(self) -> QFormLayout:
         form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Size", self.size)
         form.addRow("Target", self.third)
         for name, (words, _, _) in MARGINS.items():
-            form.addRow(f"Margin {words}", self.margins[name])
+            form.addRow(f"Margin: {words}", self.margins[name])
         return form
 
     def _buttons(self) -> QGridLayout:
@@ -91,7 +92,7 @@ class CorrectPanel(QWidget):
             ("Undo (Ctrl+Z)", self.session.undo),
             ("Redo (Ctrl+Shift+Z)", self.session.redo),
             ("Lock or free (L)", self.session.toggle_lock),
-            ("Re-plan what I painted (P)", self.painted.emit),
+            ("Re-plan painted (P)", self.painted.emit),
         )
         for number, (words, action) in enumerate(actions):
             button = QPushButton(words)

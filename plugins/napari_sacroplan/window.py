@@ -185,7 +185,8 @@ class ReviewWindow(QWidget):
         self.review.shown.connect(self.scene.follow)
         self.review.replan_asked.connect(self.replan)
         self.review.room_asked.connect(self.make_room)
-        self._layout.insertWidget(1, self.review, 100)
+        self._layout.insertWidget(1, self.review, 1)
+        self._layout.setStretch(2, 0)  # the free room is the review's
         if self._first:
             self._first = False
             self.make_room()
@@ -241,6 +242,7 @@ class ReviewWindow(QWidget):
             self.scene = None
         if self.review is not None:
             self._layout.removeWidget(self.review)
+            self._layout.setStretch(1, 1)
             self.review.session.changed = lambda: None
             self.review.c_arm.stop()
             self.review.setParent(None)

@@ -281,7 +281,7 @@ def test_corrections_follow_the_panel(window, own_folder):
 
 
 def test_painting_a_keepout_plans_its_side_anew(window, own_folder):
-    _, dock, qtbot = window
+    viewer, dock, qtbot = window
     review = opened(window, own_folder)
     session = review.session
     before = session.placement
@@ -291,6 +291,11 @@ def test_painting_a_keepout_plans_its_side_anew(window, own_folder):
     index = np.rint(layer.world_to_data(before.centre_lps[::-1])).astype(int)
     z, y, x = (slice(k - 3, k + 4) for k in index)
     layer.data[z, y, x] = 1
+    layer.refresh()
+    layer.visible, viewer.dims.ndisplay = True, 2
+    session.look_at(before.centre_lps)
+    qtbot.wait(120)
+    shot(window, "painted")
     dock.replan()
     qtbot.waitUntil(lambda: dock.job is None, timeout=60_000)
     assert "Planned anew after painting keep-outs" in dock.said.text()

@@ -52,8 +52,8 @@ def _export(out: Path) -> Iterator[str]:
     yield "### 200 studies, one in ten broken"
     yield ""
     yield (
-        "`script/batch_trial` makes 200 studies of phantoms, 33 slices of 100 x 140, no two alike, every seventh copied, "
-        "every fifth with a second series; cut pixels, cut headers, missing slices, two phases and MR in place of CT. "
+        "`script/batch_trial` makes 200 studies of phantoms, 33 slices of 100 x 140, no two alike, every seventh sent "
+        "twice, every fifth with a second series; cut pixels, cut headers, missing slices, two phases, MR for CT. "
         "Two workers; settings that take half the time of the usual ones (coarser meshes of the joints, fewer starts, "
         f"figures but no reports, {size:.0f} MB a case)."
     )

@@ -52,9 +52,9 @@ FINDINGS_TEXT = """## Findings
 1.25 to 2 mm slices, noise of 18 to 60 HU, from slight to plain cases. **Rules and thresholds were settled on six other
 pelves** (two of HuBMAP, four of the atlas) with other noise, and were not touched after these were looked at. A side
 with the finding counts once, and so does a side without it, on every scan on which it was not made, those with
-something else to find too; a pelvis may have by nature what was not made (the bones of J meet behind
-the left joint on its plain scan). `low-bone-density` counts where it calls osteoporosis likely (below 130.5 HU), which was decided
-after the first results: the made trabeculae of healthy bone reach 140 HU. Two rules lean on all 28 people of the atlas,
+something else to find too; a pelvis may have by nature what was not made (the bones of J meet behind the left joint on
+its plain scan). `low-bone-density` counts where it calls osteoporosis likely (below 130.5 HU); this was decided after
+the first results, since the made trabeculae of healthy bone reach 140 HU. Two rules lean on all 28 people of the atlas,
 the six measured among them: where bones usually lie apart, and how high crests usually stand. One kind of scan has a
 hip prosthesis and contrast medium: nothing to find.
 

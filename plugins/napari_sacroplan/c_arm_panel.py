@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
-from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sacroplan.c_arm import Radiograph, outline_mm, take_all, views_of
 from napari_sacroplan.jobs import Job
-from napari_sacroplan.lettering import draw_letters, draw_text
+from napari_sacroplan.lettering import draw_letters, draw_text, wrapped
 from napari_sacroplan.reopen import ReviewedCase
 from napari_sacroplan.session import Session
 from planner.figures.c_arm import VIEW_WORDS, angle_words
@@ -93,8 +93,7 @@ class CArmPanel(QWidget):
         grid.setSpacing(4)
         for number, view in enumerate(self.views.values()):
             grid.addWidget(view, number // 2, number % 2)
-        words = QLabel(f"{CONVENTION} The outline is the implant as it lies now.")
-        words.setWordWrap(True)
+        words = wrapped(f"{CONVENTION} The outline is the implant as it lies now.", 3)
         words.setStyleSheet("font-size: 11px")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2, 2, 2, 2)

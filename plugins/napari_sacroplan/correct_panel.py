@@ -8,12 +8,12 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QGridLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_sacroplan.lettering import wrapped
 from napari_sacroplan.session import Session
 from planner.joint.model import Third
 
@@ -51,8 +51,7 @@ class CorrectPanel(QWidget):
         self.third = QComboBox()
         self.third.addItems(list(THIRDS))
         self.margins = {name: self._margin(name) for name in MARGINS}
-        self.note = QLabel()
-        self.note.setWordWrap(True)
+        self.note = wrapped("", 6)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2, 2, 2, 2)
         layout.addLayout(self._form())
@@ -87,8 +86,8 @@ class CorrectPanel(QWidget):
     def _buttons(self) -> QGridLayout:
         grid = QGridLayout()
         actions = (
-            ("Optimise from here (O)", self.session.optimise),
-            ("To the proposal (Home)", self.session.snap_back),
+            ("Optimise here (O)", self.session.optimise),
+            ("Proposal (Home)", self.session.snap_back),
             ("Undo (Ctrl+Z)", self.session.undo),
             ("Redo (Ctrl+Shift+Z)", self.session.redo),
             ("Lock or free (L)", self.session.toggle_lock),

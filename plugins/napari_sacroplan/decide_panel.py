@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sacroplan.lettering import wrapped
 from napari_sacroplan.record import Verdict
 from napari_sacroplan.session import Session
 from napari_sacroplan.words import VERDICTS
@@ -34,8 +35,7 @@ class DecidePanel(QWidget):
         self.text.setObjectName("reason")
         self.text.setPlaceholderText("Comment, or the reason for an override")
         self.text.setMaximumHeight(70)
-        self.said = QLabel()
-        self.said.setWordWrap(True)
+        self.said = wrapped("", 3)
         self.said.setObjectName("said")
         self.entries = QListWidget()
         self.entries.setWordWrap(True)

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sacroplan.lettering import wrapped
 from napari_sacroplan.recheck import Checked
 from napari_sacroplan.session import Session
 from napari_sacroplan.words import CLEARANCES, CONSTRAINTS, GRADE_LETTERS, LEVEL_COLOURS, STATUS
@@ -54,10 +55,8 @@ class JudgePanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.state = _label(15)
-        self.why = _label(11)
-        self.why.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
-        self.why.setFixedHeight(WHY_LINES * self.why.fontMetrics().lineSpacing())
+        self.state = _label(15, 1)
+        self.why = _label(11, WHY_LINES)
         self.table = _table()
         self.findings = QListWidget()
         self.findings.setObjectName("findings")
@@ -200,9 +199,8 @@ def _place_of(session: Session, finding: FindingDocument) -> NDArray[np.float64]
     return joint.vertices_lps.mean(axis=0) if joint is not None and len(joint.vertices_lps) else None
 
 
-def _label(size_px: int) -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
+def _label(size_px: int, lines: int) -> QLabel:
+    label = wrapped("", lines)
     label.setStyleSheet(f"font-size: {size_px}px")
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label

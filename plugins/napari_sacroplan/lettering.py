@@ -8,8 +8,21 @@ from typing import Any
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter
+from qtpy.QtWidgets import QLabel
 
-__all__ = ["draw_letters", "draw_text"]
+__all__ = ["draw_letters", "draw_text", "wrapped"]
+
+
+def wrapped(text: str, lines: int) -> QLabel:
+    """Label of so many lines at least; its height hangs on no width, so that its text moves nothing else."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    policy = label.sizePolicy()
+    policy.setHeightForWidth(False)
+    label.setSizePolicy(policy)
+    label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+    label.setMinimumHeight(lines * label.fontMetrics().lineSpacing())
+    return label
 
 
 def draw_letters(painter: QPainter, area: QRectF, letters: Mapping[str, str]) -> None:

@@ -32,8 +32,8 @@ SCENE_PARTS = 4
 AXIS_LABELS = ("S", "P", "L")
 """Where napari's axes z, y, x point to in the patient."""
 
-FROM_BEHIND = ((0.0, -1.0, 0.0), (1.0, 0.0, 0.0))
-"""The operator's view: direction and up, in z, y, x."""
+FROM_BEHIND_DEG = (-180.0, 0.0, -90.0)
+"""The operator's view, as the camera's angles: before napari 0.9 a direction means its opposite in such axes."""
 
 RIGHT_HANDED = ("away", "down", "right")
 """Of z, y and x on the screen. napari's own ("towards") draws LPS as its mirror image: left would be right."""
@@ -109,7 +109,7 @@ class SceneLayers:
     def look_from_behind(self) -> None:
         """Fill the canvas with the pelvis, as the operator sees it."""
         self.viewer.camera.orientation = RIGHT_HANDED
-        self.viewer.camera.set_view_direction(*FROM_BEHIND)
+        self.viewer.camera.angles = FROM_BEHIND_DEG
         self.letters.visible = False  # they may lie outside
         self.viewer.reset_view(reset_camera_angle=False)
         self.letters.visible = True

@@ -20,7 +20,7 @@ CONSTRAINTS = {
     "ventral-cortex": "ventral cortex",
     "outer-iliac-cortex": "outer iliac cortex",
     "containment": "inside the outer walls",
-    "middle-third": "centre in the target third",
+    "middle-third": "in the target third",
     "inferior-third": "none below that third",
     "anterior-margin": "anterior margin",
     "access": "free way in",

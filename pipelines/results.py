@@ -24,7 +24,7 @@ from planner.report import ReportCase, write_reports
 from planner.report.jpeg import is_shown, jpeg_of
 from planner.stages import peak_rss_mb
 
-__all__ = ["DEPENDENCIES", "MANIFEST", "REVIEW", "complete_or_absent", "write_case"]
+__all__ = ["DEPENDENCIES", "MANIFEST", "REVIEW", "complete_or_absent", "figure_case", "write_case"]
 
 DEPENDENCIES = (
     "numpy",
@@ -80,7 +80,7 @@ def _write_for_others(case: Case, folder: Path, *, figures: bool) -> tuple[list[
     What needs nothing else comes first, then what shows or holds it.
     """
     config, exported = case.settings.config, _exported(case)
-    drawing = figure_jobs(_figure_case(case), folder / "figures") if figures else []
+    drawing = figure_jobs(figure_case(case), folder / "figures") if figures else []
     first: list[Callable[[], dict[Path, bytes] | None]] = [partial(_packed, draw) for draw in drawing]
     done = run_side_by_side([*first, *export_jobs(exported, folder, config.exports)])
     drawn = {path: jpeg for figure in done if figure for path, jpeg in figure.items()}
@@ -106,7 +106,8 @@ def _packed(draw: Callable[[], list[Path]]) -> dict[Path, bytes]:
     return {path: jpeg_of(path) if is_shown(path) else b"" for path in draw()}
 
 
-def _figure_case(case: Case) -> FigureCase:
+def figure_case(case: Case) -> FigureCase:
+    """Take what figures are drawn from out of a case."""
     anatomy = case.anatomy
     return FigureCase(
         volume=anatomy.volume,

@@ -56,7 +56,7 @@ def _implant_line(best: Candidate) -> str:
         f"{best.implant_id} {best.diameter_mm:g} x {best.length_mm:g} mm, {best.third} third, "
         f"{100 * best.articular_share:.0f} % in the articular zone; "
         f"tip {best.depth_from_bone_mm:.0f} mm from the bone's surface{depth}; "
-        f"{best.axial_to_sagittal_deg:.0f} deg to the sagittal plane, {best.cranial_tilt_deg:+.0f} deg cranial; "
+        f"{best.axial_to_sagittal_deg:.0f} deg to the sagittal plane, {round(best.cranial_tilt_deg):+} deg cranial; "
         f"score {best.score:.2f}."
     )
 

@@ -147,7 +147,7 @@ def glance_table(entry: SideDocument) -> list[tuple[str, str]]:
         ("implant", f"{implant.id} {implant.diameter_mm:g} x {implant.length_mm:g} mm"),
         ("place", f"{best.third} third, {best.articular_share:.0%} articular"),
         *([("canal and foramina", f"{near.mm:.1f} mm, proven {near.proven_mm:.1f}")] if near else []),
-        ("to sagittal / cranial", f"{angles.axial_to_sagittal:.0f}° / {angles.cranial_tilt:+.0f}°"),
+        ("to sagittal / cranial", f"{angles.axial_to_sagittal:.0f}° / {round(angles.cranial_tilt):+}°"),
         ("tip", f"{best.depth_from_bone_mm:.0f} mm from bone{skin}"),
         ("candidates", ", ".join(f"{one.rank}: {one.grade}, {one.score:.2f}" for one in entry.candidates)),
     ]
@@ -174,9 +174,9 @@ def _measures(candidate: CandidateDocument) -> Iterator[tuple[str, str]]:
     )
     yield from _skin_place(candidate)
     yield "tip below bone / skin", f"{candidate.depth_from_bone_mm:.0f} / {_mm(candidate.depth_from_skin_mm)} mm"
-    yield "to sagittal / cranial, pelvis", f"{angles.axial_to_sagittal:.0f}° / {angles.cranial_tilt:+.0f}°"
+    yield "to sagittal / cranial, pelvis", f"{angles.axial_to_sagittal:.0f}° / {round(angles.cranial_tilt):+}°"
     if scan:
-        yield "to sagittal / cranial, scanner", f"{scan.axial_to_sagittal:.0f}° / {scan.cranial_tilt:+.0f}°"
+        yield "to sagittal / cranial, scanner", f"{scan.axial_to_sagittal:.0f}° / {round(scan.cranial_tilt):+}°"
     neural = candidate.clearance.get("neural")
     if neural:
         yield "neural clearance (proven)", f"{neural.mm:.1f} ({neural.proven_mm:.1f}) mm"

@@ -309,6 +309,11 @@ class SectionDocument(Document):
     corners_mm: list[tuple[float, float]]
     across_lps: tuple[Point, Point]
 
+    @property
+    def corners_lps(self) -> NDArray[np.float64]:
+        """Corners as vectors from the axis, LPS mm."""
+        return np.asarray(np.array(self.corners_mm) @ np.array(self.across_lps))
+
 
 class CandidateDocument(Document):
     """See `planner.trajectory.model.Candidate`."""
@@ -343,6 +348,11 @@ class CandidateDocument(Document):
     cpt: Literal["27278", "27279", ""] = ""
     bone_removed_mm3: float | None = None
     section: SectionDocument | None = None
+
+    @property
+    def corners_lps(self) -> NDArray[np.float64] | None:
+        """Corners of a section that is not round, as vectors from the axis, LPS mm; None where it is round."""
+        return self.section.corners_lps if self.section else None
 
 
 class GiveDocument(Document):

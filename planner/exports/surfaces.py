@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from planner.outline import implant_rim
 from planner.volume import Box, LabelMap
 
 __all__ = ["Surface", "bone_surface", "implant_surface"]
@@ -20,9 +21,6 @@ EMPTY_CELLS = 2
 
 HALF = 0.5
 """Share of bone in a cell at which the surface runs."""
-
-CYLINDER_SIDES = 48
-"""Facets of an implant: 0.02 mm from round at 12 mm diameter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,15 +80,13 @@ def _shares(mask: NDArray[np.bool_], steps: NDArray[np.int_]) -> NDArray[np.floa
     return np.pad((sums / np.float32(steps.prod())).astype(np.float32), EMPTY_CELLS)
 
 
-def implant_surface(entry_lps: ArrayLike, tip_lps: ArrayLike, diameter_mm: float) -> Surface:
-    """Build a closed cylinder from the centres of its end faces."""
+def implant_surface(
+    entry_lps: ArrayLike, tip_lps: ArrayLike, diameter_mm: float, corners_lps: ArrayLike | None = None
+) -> Surface:
+    """Build a closed cylinder from the centres of its end faces, or a prism; see `planner.outline.implant_rim`."""
     entry, tip = np.asarray(entry_lps, float), np.asarray(tip_lps, float)
-    axis = (tip - entry) / np.linalg.norm(tip - entry)
-    across = np.cross(axis, np.eye(3)[np.abs(axis).argmin()])
-    across /= np.linalg.norm(across)
-    turn = 2 * np.pi * np.arange(CYLINDER_SIDES)[:, None] / CYLINDER_SIDES
-    rim = diameter_mm / 2 * (np.cos(turn) * across + np.sin(turn) * np.cross(axis, across))
-    here, count = np.arange(CYLINDER_SIDES), CYLINDER_SIDES
+    rim = implant_rim((tip - entry) / np.linalg.norm(tip - entry), diameter_mm, corners_lps)
+    here, count = np.arange(len(rim)), len(rim)
     after = (here + 1) % count
     near, far = np.full(count, 2 * count), np.full(count, 2 * count + 1)
     faces = [(here, after, here + count), (after, after + count, here + count), (after, here, near),

@@ -107,7 +107,7 @@ def _surfaces(case: ExportCase, cell_mm: float) -> Iterator[tuple[str, Surface]]
     for side, entry in case.document.sides.items():
         for one in entry.candidates:
             ends = one.implant_entry_lps_mm, one.implant_tip_lps_mm
-            yield f"implant_{side}_{one.rank}", implant_surface(*ends, one.implant.diameter_mm)
+            yield f"implant_{side}_{one.rank}", implant_surface(*ends, one.implant.diameter_mm, one.corners_lps)
 
 
 def _write_dicom(case: ExportCase, folder: Path, config: ExportConfig, attachments: Sequence[Path]) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from planner.figures.model import Cylinder, FigureCase
+from planner.figures.model import Cylinder, FigureCase, Prism
 from planner.figures.page import Heading, Page
 from planner.figures.panel import WINDOW_WORDS, draw_implant, draw_plane
 from planner.figures.planes import Plane
@@ -31,29 +30,6 @@ BEYOND_MM = 8.0
 """The rods are cut so far beyond the joint, in the sacrum, where the foramina are near [P]."""
 
 Vector = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Prism(Cylinder):
-    """A rod as it is drawn: a finite prism.
-
-    Attributes
-    ----------
-    corners_lps : (k, 3) float64 array
-        Corners of its section, as vectors from the axis.
-    """
-
-    corners_lps: Vector
-
-    def outside_mm(self, points_lps: Vector) -> Vector:
-        """How far points ``(..., 3)`` lie outside; too small beyond the edges."""
-        offset = points_lps - self.centre_lps
-        outside = np.abs(offset @ self.axis_lps) - self.length_mm / 2
-        for corner, following in zip(self.corners_lps, np.roll(self.corners_lps, -1, axis=0), strict=True):
-            normal = np.cross(following - corner, self.axis_lps)
-            normal *= np.sign(normal @ corner) / np.linalg.norm(normal)
-            outside = np.maximum(outside, (offset - corner) @ normal)
-        return np.asarray(outside)
 
 
 def _drawn(rod: Rod) -> Cylinder:

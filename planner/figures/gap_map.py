@@ -28,9 +28,6 @@ __all__ = ["draw_gap", "draw_gap_map"]
 GAP_MM = (0.0, 6.0)
 """Range of the colours: the articular zone ends at 5 mm at most, at 6.5 mm in a joint torn open."""
 
-RIM_POINTS = 48
-"""Points round each end face of the implant's outline."""
-
 MARGIN_MM = 6.0
 ASIDE_MM = 17.0
 """Beside the joint: names of the thirds on its left, less on its right [P]."""
@@ -111,10 +108,7 @@ def lateral_plane(case: FigureCase, joint: Joint) -> Plane:
 
 def footprint(implant: Cylinder, plane: Plane) -> Vector:
     """Outline of the implant's shadow on a plane, (n, 2) mm."""
-    across = np.linalg.svd(implant.axis_lps[None, :])[2][1:]
-    turn = np.linspace(0, 2 * np.pi, RIM_POINTS, endpoint=False)
-    rim = implant.radius_mm * (np.cos(turn)[:, None] * across[0] + np.sin(turn)[:, None] * across[1])
-    flat = plane.to_plane(np.concatenate([implant.entry_lps + rim, implant.tip_lps + rim]))[:, :2]
+    flat = plane.to_plane(implant.rims_lps())[:, :2]
     outline: Vector = flat[ConvexHull(flat).vertices]
     return outline
 

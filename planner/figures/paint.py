@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from planner.figures import palette
 from planner.figures.model import Cylinder, FigureCase
 from planner.figures.planes import Plane
-from planner.figures.render import Relief, cast_bones, cast_cylinder, shade
+from planner.figures.render import Relief, cast_bones, cast_implant, shade
 from planner.joint.model import Zone
 
 __all__ = ["BACKGROUND", "paint"]
@@ -70,7 +70,7 @@ _BARYCENTRIC = [(a / 4, b / 4, (4 - a - b) / 4) for a in range(5) for b in range
 
 def _with_implants(picture: Vector, implants: Iterable[Cylinder], plane: Plane, relief: Relief) -> Vector:
     for implant in implants:
-        depth = cast_cylinder(implant, plane)
+        depth = cast_implant(implant, plane)
         lit = IMPLANT_RGB * (0.55 + 0.75 * shade(depth, plane.pixel_mm, smooth=False)[..., None])
         front = ~(relief.depth_mm < depth)
         share = np.where(front, 1.0, HIDDEN_SHARE)[..., None]

@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Polygon, Rectangle
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
+from scipy.spatial import ConvexHull
 
 from planner.figures import palette
 from planner.figures.model import Cylinder, FigureCase
@@ -41,6 +42,9 @@ WINDOW_WORDS = "CT window: centre 400, width 1400 HU"
 
 AIR_HU = -1024.0
 CASING = [patheffects.withStroke(linewidth=2.4, foreground="#000000")]
+
+RING_POINTS = 48
+"""Of a round corner of the safety ring."""
 
 NAMED_MM = 6.0
 """A bone is named where a circle of this radius fits into its section `[P]`."""
@@ -156,7 +160,7 @@ def _follow(
 
 
 def draw_implant(axes: Axes, implant: Cylinder, plane: Plane, size: Type = SCREEN) -> None:
-    """Outline the cylinder's true section with the plane, and its axis where that lies in the plane."""
+    """Outline the implant's true section with the plane, and its axis where that lies in the plane."""
     at = plane.axes_mm()
     outside = implant.outside_mm(plane.points_lps())
     if outside.min() >= 0:
@@ -166,10 +170,13 @@ def draw_implant(axes: Axes, implant: Cylinder, plane: Plane, size: Type = SCREE
     outline(axes, at, outside, 0.0, colors=palette.IMPLANT, linewidths=1.5 * size.line)
 
 
-def draw_ring(axes: Axes, centre_mm: tuple[float, float], radius_mm: float, size: Type = SCREEN) -> None:
-    """Draw the safety ring round the implant."""
-    ring = {"fill": False, "ls": "--", "lw": 1.6 * size.line, "ec": palette.GUARD, "path_effects": CASING}
-    axes.add_patch(Circle(centre_mm, radius_mm, **ring))
+def draw_ring(axes: Axes, implant: Cylinder, plane: Plane, beyond_mm: float, size: Type = SCREEN) -> None:
+    """Draw the safety ring round the implant, in a plane across its axis."""
+    rim = plane.to_plane(implant.centre_lps + implant.rim_lps)[:, :2]
+    turn = np.linspace(0, 2 * np.pi, RING_POINTS, endpoint=False)
+    around = (rim[:, None] + beyond_mm * np.stack([np.cos(turn), np.sin(turn)], axis=-1)).reshape(-1, 2)
+    line: dict[str, Any] = {"ls": "--", "lw": 1.6 * size.line, "ec": palette.GUARD, "path_effects": CASING}
+    axes.add_patch(Polygon(around[ConvexHull(around).vertices], fill=False, **line))
 
 
 def _dress(axes: Axes, plane: Plane, caption: str, size: Type) -> None:

@@ -13,7 +13,7 @@ from planner.figures.model import Cylinder
 from planner.figures.planes import Plane
 from planner.volume import LabelMap
 
-__all__ = ["Relief", "cast_bones", "cast_cylinder", "shade"]
+__all__ = ["Relief", "cast_bones", "cast_implant", "shade"]
 
 STEP_MM = 1.0
 """March of a ray between looks [P]."""
@@ -98,23 +98,9 @@ def _share(labels, z, y, x):  # type: ignore[no-untyped-def]
     return share, value
 
 
-def cast_cylinder(implant: Cylinder, plane: Plane) -> F32:
-    """Depth at which rays meet a cylinder, mm; NaN where they miss."""
-    origin = plane.points_lps() - implant.centre_lps
-    away = -np.cross(plane.right_lps, plane.up_lps)
-    axis = implant.axis_lps
-    along, across = away @ axis, away - (away @ axis) * axis
-    flat = origin - (origin @ axis)[..., None] * axis
-    a, b, c = across @ across, flat @ across, (flat**2).sum(axis=-1) - implant.radius_mm**2
-    root = np.sqrt(np.where(b**2 - a * c >= 0, b**2 - a * c, np.nan))
-    side = (-b - root) / (a if a > 1e-12 else 1e-12)
-    slant = along if abs(along) > 1e-9 else 1e-9
-    ends = [(sign * implant.length_mm / 2 - origin @ axis) / slant for sign in (-1, 1)]
-    hits = [np.where(np.abs(origin @ axis + side * along) <= implant.length_mm / 2, side, np.nan)]
-    for end in ends:
-        radial = ((flat + end[..., None] * across) ** 2).sum(axis=-1)
-        hits.append(np.where(radial <= implant.radius_mm**2, end, np.nan))
-    depth: F32 = np.fmin.reduce(hits).astype(np.float32)
+def cast_implant(implant: Cylinder, plane: Plane) -> F32:
+    """Depth at which rays meet an implant, mm; NaN where they miss."""
+    depth: F32 = implant.met_mm(plane.points_lps(), -np.cross(plane.right_lps, plane.up_lps)).astype(np.float32)
     return depth
 
 

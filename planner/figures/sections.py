@@ -118,7 +118,7 @@ def draw_down(case: FigureCase, side: Side, implant: Cylinder, folder: Path) -> 
     for axes, depth, name in zip(page.axes, depths, ("entry", "middle", "tip"), strict=True):
         plane = Plane(implant.entry_lps + depth * axis, np.cross(axis, up), up, (DOWN_HALF_MM, DOWN_HALF_MM), 0.3)
         draw_plane(axes, case, plane, f"{name}: {depth:.0f} mm deep")
-        draw_ring(axes, (0.0, 0.0), implant.radius_mm + RING_MM)
+        draw_ring(axes, implant, plane, RING_MM)
     note = f"{WINDOW_WORDS}. Dashed ring: {RING_MM:g} mm round the implant; no canal or foramen may enter it."
     return page.save(folder / f"{side}_down_the_implant.png", note)
 

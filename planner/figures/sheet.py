@@ -60,11 +60,12 @@ def draw_sheet(case: FigureCase, side: Side, room: Room | None, folder: Path) ->
     views_mm = VIEW_TITLE_MM + VIEW_MM if room else 0.0
     plate = Plate(top + views_mm + 1.5 + rows * LEGEND_ROW_MM + 1.5)
     spaces = _spaces(plate)
-    for axes, (title, plane) in zip(spaces, _sections(case, side, implant), strict=False):
+    sections = list(_sections(case, side, implant))
+    for axes, (title, plane) in zip(spaces, sections, strict=False):
         draw_plane(axes, case, plane, "", PRINT)
         _title(axes, title)
     if implant:
-        draw_ring(spaces[3], (0.0, 0.0), implant.radius_mm + RING_MM, PRINT)
+        draw_ring(spaces[3], implant, sections[3][1], RING_MM, PRINT)
     _title(spaces[4], draw_oblique(spaces[4], case, side))
     _title(spaces[5], draw_gap(spaces[5], case, side))
     if room:

@@ -15,6 +15,7 @@ from planner.exports.surfaces import Surface, bone_surface, implant_surface
 from planner.grid import Grid
 from planner.labels import Keepout, Label
 from planner.nifti import header_bytes
+from planner.outline import implant_rim
 from planner.plan import PlanDocument
 from planner.volume import Box, LabelMap, Volume
 
@@ -124,12 +125,14 @@ def _implants(document: PlanDocument) -> Iterator[dict[str, Any]]:
     for side, entry in document.sides.items():
         for candidate in entry.candidates:
             ends = np.array([candidate.implant_entry_lps_mm, candidate.implant_tip_lps_mm])
-            surface = implant_surface(ends[0], ends[1], candidate.implant.diameter_mm)
+            diameter, corners = candidate.implant.diameter_mm, candidate.corners_lps
+            surface = implant_surface(ends[0], ends[1], diameter, corners)
+            rim = implant_rim((ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0]), diameter, corners)
             yield {
                 "side": side,
                 "rank": candidate.rank,
                 "ends_ras_mm": (ends * [-1, -1, 1]).round(3).tolist(),
-                "radius_mm": candidate.implant.diameter_mm / 2,
+                "rim_ras_mm": (rim * [-1, -1, 1]).round(3).tolist(),
                 "mz3": _text(mz3_bytes(surface)),
             }
 

@@ -44,7 +44,7 @@
   const setOpacity = (mesh, opacity) => { mesh.opacity = opacity; mesh.updateMesh(surfaces.gl); };
   const middleOf = ({ ends_ras_mm: [near, far] }) => near.map((value, axis) => (value + far[axis]) / 2);
 
-  // Paint the voxels of a cylinder into the labels.
+  // Paint the voxels of an implant, its outline pushed along its axis, into the labels.
   const paint = (implant) => {
     const [near, far] = implant.ends_ras_mm;
     const along = far.map((value, axis) => value - near[axis]);
@@ -55,15 +55,23 @@
     const u = across.map((value, axis) => value - lean * unit[axis]), size = Math.hypot(...u);
     u.forEach((value, axis) => { u[axis] = value / size; });
     const v = [unit[1] * u[2] - unit[2] * u[1], unit[2] * u[0] - unit[0] * u[2], unit[0] * u[1] - unit[1] * u[0]];
+    const dot = (one, other) => one[0] * other[0] + one[1] * other[1] + one[2] * other[2];
+    const corners = implant.rim_ras_mm.map((corner) => [dot(corner, u), dot(corner, v)]);
+    const reach = Math.max(...corners.map((corner) => Math.hypot(...corner)));
+    const within = (a, b) => corners.every(([x, y], n) => {
+      const [p, q] = corners[(n + 1) % corners.length];
+      return (p - x) * (b - y) >= (q - y) * (a - x);
+    });
+    const spots = [];
+    for (let a = -reach; a <= reach; a += step)
+      for (let b = -reach; b <= reach; b += step) if (within(a, b)) spots.push([a, b]);
     for (let t = 0; t <= length; t += step)
-      for (let a = -implant.radius_mm; a <= implant.radius_mm; a += step)
-        for (let b = -implant.radius_mm; b <= implant.radius_mm; b += step) {
-          if (a * a + b * b > implant.radius_mm ** 2) continue;
-          const point = near.map((value, axis) => value + t * unit[axis] + a * u[axis] + b * v[axis]);
-          const [i, j, k] = scene.index_from_ras.map((row) => Math.round(row[0] * point[0] + row[1] * point[1] + row[2] * point[2] + row[3]));
-          const inside = [i, j, k].every((index, axis) => index >= 0 && index < scene.size[axis]);
-          if (inside) labels.img[i + scene.size[0] * (j + scene.size[1] * k)] = IMPLANT;
-        }
+      for (const [a, b] of spots) {
+        const point = near.map((value, axis) => value + t * unit[axis] + a * u[axis] + b * v[axis]);
+        const [i, j, k] = scene.index_from_ras.map((row) => Math.round(row[0] * point[0] + row[1] * point[1] + row[2] * point[2] + row[3]));
+        const inside = [i, j, k].every((index, axis) => index >= 0 && index < scene.size[axis]);
+        if (inside) labels.img[i + scene.size[0] * (j + scene.size[1] * k)] = IMPLANT;
+      }
   };
   const goTo = (chosen) => {
     labels.img.set(untouched);

@@ -94,6 +94,15 @@ def test_an_implant_is_a_closed_cylinder():
     assert surface.vertices_lps[-2:] == pytest.approx(np.array([entry, tip]))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_implant_that_is_not_round_is_a_closed_prism(order):
+    tip, corners = np.array([0.0, 0, 20.0]), np.array([[4.0, 2, 0], [-4, 2, 0], [-4, -2, 0], [4, -2, 0]])[::order]
+    mesh = as_trimesh(implant_surface(np.zeros(3), tip, 8.0, corners))
+    assert mesh.is_watertight
+    assert mesh.volume == pytest.approx(8 * 4 * 20)
+    assert mesh.extents == pytest.approx([8, 4, 20])
+
+
 @pytest.mark.parametrize("kind", sorted(MESH_WRITERS))
 def test_points_come_back_from_every_format(kind, tmp_path):
     labels, _ = ball((1.0, 1.0, 1.0))

@@ -7,7 +7,7 @@ from planner.figures import FigureCase
 from planner.figures.cover import posterior_plane
 from planner.figures.model import Cylinder
 from planner.figures.planes import Plane
-from planner.figures.render import cast_bones, cast_cylinder, shade
+from planner.figures.render import cast_bones, cast_implant, shade
 from planner.labels import Label
 
 BEHIND = Plane(np.array([0, 50.0, 0]), np.array([-1.0, 0, 0]), np.array([0, 0, 1.0]), (70.0, 50.0), 1.0)
@@ -41,7 +41,7 @@ def test_the_posterior_plane_lies_behind_all_bone_and_sees_it_all(case: FigureCa
 
 def test_a_cylinder_seen_from_the_side_is_met_at_its_radius() -> None:
     implant = Cylinder(np.array([-10.0, 0, 0]), np.array([10.0, 0, 0]), 4.0)
-    depth = cast_cylinder(implant, BEHIND)
+    depth = cast_implant(implant, BEHIND)
     assert depth[50, 70] == pytest.approx(46.0)
     assert depth[50 + 2, 70] == pytest.approx(50 - np.sqrt(16 - 4), abs=1e-4)
     assert np.isfinite(depth).sum() == 21 * 9
@@ -50,7 +50,7 @@ def test_a_cylinder_seen_from_the_side_is_met_at_its_radius() -> None:
 
 def test_a_cylinder_seen_end_on_is_met_at_its_end_face() -> None:
     implant = Cylinder(np.array([0, 10.0, 0]), np.array([0, -10.0, 0]), 4.0)
-    depth = cast_cylinder(implant, BEHIND)
+    depth = cast_implant(implant, BEHIND)
     assert depth[50, 70] == pytest.approx(40.0)
     assert np.isfinite(depth).sum() == pytest.approx(np.pi * 16, rel=0.1)
 

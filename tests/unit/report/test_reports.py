@@ -212,6 +212,7 @@ def test_implants_are_in_ras_and_surfaces_can_be_read_back(told: ReportCase, sce
     np.testing.assert_allclose(
         np.array(implant["ends_ras_mm"]) * [-1, -1, 1], [candidate.implant_entry_lps_mm, candidate.implant_tip_lps_mm]
     )
+    assert np.linalg.norm(implant["rim_ras_mm"], axis=1) == pytest.approx(4.0, abs=1e-3)
     packed = gzip.decompress(base64.b64decode(implant["mz3"]))
     magic, parts, faces, vertices, skip = struct.unpack("<HHIII", packed[:16])
     assert (magic, parts, skip) == (0x5A4D, 3, 0)

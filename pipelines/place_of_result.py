@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from planner.decisions import RECORD as REVIEW
 from planner.errors import ConfigError
 
 __all__ = ["MANIFEST", "REVIEW", "complete_or_absent"]
 
 MANIFEST = "manifest.json"
 """Written last into a result."""
-REVIEW = "review.jsonl"
-"""Who decided what: appended to by the viewer."""
 
 OWNER_ONLY = 0o700
 """Permissions of a folder that is being written."""

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
+from pipelines.packs.decisions import DECISIONS, decisions_of, told_of, write_decisions
 from pipelines.packs.guard import found_in, identifiers_of
 from pipelines.packs.implants import write_implants
 from pipelines.packs.pseudonyms import Pseudonyms
@@ -48,6 +49,7 @@ figures/         pictures
 meshes/          bones and implants for printing: STL, LPS mm
 markups/         the plan for 3D Slicer
 dicom/           segmentation, structured report, pictures and report as DICOM, under pseudonyms
+decisions.json   where it is here, what was decided on review, and where the implant was put: it counts over the plan
 plan.json        the plan; labels.nii.gz and keepout.nii.gz are what it was planned on
 pack.json        what is in here, and how it was de-identified
 """
@@ -94,6 +96,8 @@ def write_pack(folder: Path, file: Path, pseudonyms: Pseudonyms, catalogue: Cata
     named = read_named(folder / "dicom/seg.dcm") if (folder / "dicom/seg.dcm").is_file() else None
     sha256 = hashlib.sha256(pseudonyms.code("input", document.input.sha256, 64).encode()).hexdigest()
     document = document.model_copy(update={"input": document.input.model_copy(update={"sha256": sha256})})
+    decisions = decisions_of(folder)
+    document = told_of(document, decisions)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=file.absolute().parent, prefix=".pack-") as scratch:
         inside = Path(scratch) / "pack"
@@ -103,6 +107,8 @@ def write_pack(folder: Path, file: Path, pseudonyms: Pseudonyms, catalogue: Cata
         if reason := _take_page(folder, inside, identifiers, document, shown):
             left_out["report.html"] = reason
         write_implants(inside / "implants.csv", document, catalogue)
+        if decisions:
+            write_decisions(inside / DECISIONS, decisions)
         _describe(inside, left_out)
         _check(inside, identifiers)
         members = _zip(inside, Path(scratch) / "pack.zip")

@@ -14,9 +14,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sacroplan.lettering import wrapped
-from napari_sacroplan.record import Verdict
 from napari_sacroplan.session import Session
 from napari_sacroplan.words import VERDICTS
+from planner.decisions import Verdict
 from planner.errors import SacroplanError
 
 __all__ = ["DecidePanel"]

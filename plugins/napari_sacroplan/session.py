@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_sacroplan.placement import Placement
 from napari_sacroplan.recheck import Checked, Checker, Checkers, make_checker
-from napari_sacroplan.record import Decision, Entry, Verdict, append, read_record
 from napari_sacroplan.reopen import ReviewedCase
+from planner.decisions import Decision, Entry, Verdict, append, last_decisions, read_record
 from planner.errors import ConfigError
 from planner.joint.model import Third
 from planner.labels import Side
@@ -299,9 +299,7 @@ class Session:
 
     def verdict(self, side: Side | None = None) -> Entry | None:
         """Last decision about a side that is no comment."""
-        side = side or self.side
-        decided = [e for e in self.record if e.side == side.value and e.verdict != "comment"]
-        return decided[-1] if decided else None
+        return last_decisions(self.record).get((side or self.side).value)
 
     def decide(self, verdict: Verdict, text: str = "") -> Entry:
         """Write a decision about this side down.

@@ -21,9 +21,9 @@ import pytest
 
 from napari_sacroplan.c_arm import outline_mm
 from napari_sacroplan.preferences import Preferences
-from napari_sacroplan.record import read_record
 from napari_sacroplan.session import Session
 from planner import NOTICE
+from planner.decisions import read_record
 from planner.labels import Side
 from planner.volume import Volume
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sacroplan.record import read_record
 from napari_sacroplan.reopen import reopen
 from napari_sacroplan.session import Session
 from napari_sacroplan.writers import reviewed_document, write_reviewed
+from planner.decisions import read_record
 from planner.errors import ConfigError
 from planner.joint.model import Third
 from planner.labels import Side

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from planner import NOTICE
 from planner.errors import ConfigError, UnreadableFileError
 
-__all__ = ["RECORD", "Decision", "Entry", "append", "read_record"]
+__all__ = ["RECORD", "Decision", "Entry", "Verdict", "append", "last_decisions", "read_record"]
 
 RECORD = "review.jsonl"
 """Beside ``plan.json``."""
@@ -124,6 +124,11 @@ def read_record(folder: Path) -> list[Entry]:
         entries.append(entry)
         before = _sha256(line)
     return entries
+
+
+def last_decisions(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """Give the last entry of each side that is no comment."""
+    return {entry.side: entry for entry in entries if entry.verdict != "comment"}
 
 
 def _damaged(number: int) -> UnreadableFileError:

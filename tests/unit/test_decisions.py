@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from napari_sacroplan.record import RECORD, Decision, append, read_record
 from planner import NOTICE
+from planner.decisions import RECORD, Decision, append, read_record
 from planner.errors import ConfigError, UnreadableFileError
 
 PLAN = "ab" * 32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -64,13 +64,25 @@ class Room:
     side: Side
     absorber: Absorber
     config: FluoroscopyConfig
-    taken: dict[str, Picture] = field(default_factory=dict)
+    taken: dict[tuple[Angles, Side | None], Picture] = field(default_factory=dict)
 
     @classmethod
     def of(cls, case: FigureCase, side: Side) -> Room:
         """Prepare a side of a case."""
         config = case.fluoroscopy.model_copy(update={"pixels": min(case.fluoroscopy.pixels, CARD_PIXELS)})
         return cls(case, side, Absorber.of(case.volume, config.voxel_mm), config)
+
+    @classmethod
+    def of_sides(cls, case: FigureCase) -> dict[Side, Room]:
+        """Prepare the sides that have a card, and take the radiographs that both show: processes inherit them."""
+        if not case.cards:
+            return {}
+        first = cls.of(case, next(iter(case.cards)))
+        rooms = {side: replace(first, side=side) for side in case.cards}  # they share what is taken
+        for room in rooms.values():
+            for name in OF_BOTH:
+                room.picture(room.card.views[name])
+        return rooms
 
     @property
     def card(self) -> CArmCard:
@@ -79,9 +91,10 @@ class Room:
 
     def picture(self, view: CArmView) -> Picture:
         """Radiograph of a view, taken once."""
-        if view.name not in self.taken:
-            self.taken[view.name] = develop(take_radiograph(self.absorber, self.beam(view)))
-        return self.taken[view.name]
+        taken = view.angles, None if view.name in OF_BOTH else self.side
+        if taken not in self.taken:
+            self.taken[taken] = develop(take_radiograph(self.absorber, self.beam(view)))
+        return self.taken[taken]
 
     def beam(self, view: CArmView) -> Beam:
         """Aim at the side's implant or joint, or between both."""

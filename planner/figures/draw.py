@@ -43,14 +43,14 @@ def figure_jobs(case: FigureCase, folder: Path) -> list[Callable[[], list[Path]]
         Each gives the paths of its PNGs: sheets and C-arm cards first, as they take longest. Same case, same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jobs: list[Callable[[], list[Path]]] = [partial(_draw_page, case, side, folder) for side in Side]
+    rooms = Room.of_sides(case)
+    jobs: list[Callable[[], list[Path]]] = [partial(_draw_page, case, side, rooms.get(side), folder) for side in Side]
     jobs += [lambda: [draw_cover(case, folder)], lambda: [draw_overview(case, folder)]]
     return [*jobs, *(partial(_draw_alone, case, side, folder) for side in Side)]
 
 
-def _draw_page(case: FigureCase, side: Side, folder: Path) -> list[Path]:
+def _draw_page(case: FigureCase, side: Side, room: Room | None, folder: Path) -> list[Path]:
     """Draw the sheet and the C-arm card, which show the same radiographs."""
-    room = Room.of(case, side) if side in case.cards else None
     sheet = draw_sheet(case, side, room, folder)
     return [sheet, draw_c_arm(room, folder)] if room else [sheet]
 

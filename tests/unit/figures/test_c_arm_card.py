@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from planner.figures import FigureCase
-from planner.figures.c_arm import Room, angle_words, draw_c_arm, draw_view, silhouette
+from planner.figures.c_arm import OF_BOTH, Room, angle_words, draw_c_arm, draw_view, silhouette
 from planner.figures.sheet import draw_sheet
 from planner.fluoroscopy import FluoroscopyConfig, make_card
 from planner.fluoroscopy.angles import Angles
@@ -58,6 +58,23 @@ def test_each_side_gets_its_card_the_same_bytes_every_time(carded: FigureCase, t
     assert [path.name for path in first] == ["left_c_arm.png", "right_c_arm.png"]
     before = first[0].read_bytes()
     assert draw_c_arm(Room.of(carded, Side.LEFT), tmp_path).read_bytes() == before
+
+
+def test_radiographs_that_both_sides_show_are_taken_once(carded: FigureCase) -> None:
+    rooms = Room.of_sides(carded)
+    assert list(rooms) == list(carded.cards)
+    left, right = (rooms[side] for side in Side)
+    assert len(left.taken) == len(OF_BOTH)
+    for name in OF_BOTH:
+        view = left.card.views[name]
+        assert right.picture(right.card.views[name]) is left.picture(view)
+        assert (left.picture(view) == Room.of(carded, Side.RIGHT).picture(right.card.views[name])).all()
+    assert left.picture(left.card.views["joint"]) is not right.picture(right.card.views["joint"])
+    assert len(left.taken) == len(OF_BOTH) + 2
+
+
+def test_a_case_without_cards_takes_no_radiographs(case: FigureCase) -> None:
+    assert Room.of_sides(case) == {}
 
 
 def test_sheet_and_card_show_the_same_radiographs(

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Compare the trajectory search with brute force on whole cases.
 
-    python script/check_optimum.py CT [CT ...]
+    python script/check_optimum.py [--page] [--side left] CT [CT ...]
+
+With ``--page`` the table in docs/planning.md is written anew after each scan, of the scans of this run alone.
 
 Each argument is a scan as ``sacroplan plan`` takes it. For each side that is planned, every pose of a dense grid over
 the middle third (centre 2 mm, off the joint 1 mm, turns of 4 degrees within and 5 out of the joint) is scored with
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from marks import put_between
 from numpy.typing import NDArray
 
 from planner import NOTICE
@@ -29,6 +32,7 @@ from planner.case import CaseSettings, plan_case
 from planner.implants import load_catalogue
 from planner.joint.model import Joint, Third
 from planner.keepout.model import Keepouts
+from planner.labels import Side
 from planner.segmentation.model import Bones
 from planner.trajectory import TrajectoryConfig
 from planner.trajectory.kernel import FULLY, ROUGHLY, Scene, climb, evaluate_all, is_new, with_radius
@@ -36,6 +40,9 @@ from planner.trajectory.region import make_region
 from planner.trajectory.scene import joint_normals, make_scene, with_guard
 from planner.trajectory.search import Climber, first_poses, next_best, try_all
 from planner.volume import Volume
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "planning.md"
+MARK = "optimum: script/check_optimum.py"
 
 CENTRE_STEP_MM, OFFSETS_MM = 2.0, (-2.0, -1.0, 0.0, 1.0, 2.0)
 """Centres of the grid: over the mid-surface, and off it."""
@@ -134,24 +141,68 @@ def _top(scene: Scene, start: Array, size: Size) -> float:
     return max(float(climb(scene, pose, size, nothing, (5.0, 5.0), FULLY)[1]) for pose in (start, first))
 
 
+Rows = dict[str, dict[Side, Comparison]]
+"""Sides compared, by the name of the scan."""
+
+
+def below(rows: Rows) -> list[str]:
+    """Sides whose search does not reach `ENOUGH`."""
+    return [f"{name} {side}" for name, sides in rows.items() for side, one in sides.items() if one.ratio < ENOUGH]
+
+
+def written(rows: Rows) -> str:
+    """Lay the comparisons out for the page."""
+    every = [one for sides in rows.values() for one in sides.values()]
+    least = min(one.ratio for one in every)
+    behind = below(rows)
+    named = f": {', '.join(behind)}" if behind else ""
+    brute_s, search_s = (np.median([getattr(one, name) for one in every]) for name in ("brute_s", "search_s"))
+    lines = [
+        f"{len(every)} sides of {len(rows)} scans: the least ratio is {least:.4f}, {len(behind)} below {ENOUGH:.0%}"
+        f"{named}.",
+        f"On {sum(one.brute == 0 for one in every)} nothing fits. The search took {search_s:.1f} s a side, brute force "
+        f"{brute_s:.0f} (medians).",
+        "",
+        "| scan | left | right |",
+        "| --- | --- | --- |",
+    ]
+    for name, sides in rows.items():
+        cells = [
+            f"{one.searched:.4f}, {one.brute:.4f}, {one.ratio:.4f}" if (one := sides.get(side)) else "-"
+            for side in (Side.LEFT, Side.RIGHT)
+        ]
+        lines.append(f"| {name} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
+def compare_scan(scan: Path, sides: Sequence[Side], sizes: Sequence[Size]) -> Iterator[tuple[Side, Comparison]]:
+    """Compare the sides of one scan that have a middle third."""
+    anatomy = plan_case(scan, CaseSettings(sides=())).anatomy
+    for side, joint in anatomy.joints.items():
+        if side in sides and joint.thirds.known and (joint.third == Third.MIDDLE).any():
+            yield side, compare(anatomy.volume, anatomy.bones, joint, anatomy.keepouts, sizes)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare on every case given, and count the sides below `ENOUGH`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scans", nargs="+", type=Path)
+    parser.add_argument("--side", choices=[side.value for side in Side], help="one side alone")
+    parser.add_argument("--page", action="store_true", help="write the table into docs/planning.md")
+    given = parser.parse_args(arguments)
     sizes = load_catalogue().plannable("GENERIC-DOWEL").sizes()
-    below = count = 0
+    rows: Rows = {}
     print(f"{NOTICE}\nscan  side  search  brute force  ratio  search s  brute force s")
-    for scan in parser.parse_args(arguments).scans:
-        anatomy = plan_case(scan, CaseSettings(sides=())).anatomy
-        for side, joint in anatomy.joints.items():
-            if not joint.thirds.known or not (joint.third == Third.MIDDLE).any():
-                continue
-            found = compare(anatomy.volume, anatomy.bones, joint, anatomy.keepouts, sizes)
-            count, below = count + 1, below + (found.ratio < ENOUGH)
+    for scan in given.scans:
+        name = scan.parent.name if scan.name.startswith("ct.") else scan.name.split(".")[0]
+        for side, found in compare_scan(scan, [Side(given.side)] if given.side else list(Side), sizes):
+            rows.setdefault(name, {})[side] = found
             times = f"{found.search_s:.2f}  {found.brute_s:.1f}"
             print(f"{scan}  {side}  {found.searched:.4f}  {found.brute:.4f}  {found.ratio:.4f}  {times}", flush=True)
-    print(f"{below} of {count} sides below {ENOUGH:.0%} of brute force")
-    return int(below > 0)
+        if given.page and rows:
+            put_between(PAGE, MARK, written(rows))
+    print(f"{len(below(rows))} of {sum(map(len, rows.values()))} sides below {ENOUGH:.0%} of brute force")
+    return int(bool(below(rows)))
 
 
 if __name__ == "__main__":

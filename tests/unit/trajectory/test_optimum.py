@@ -54,3 +54,29 @@ def test_where_nothing_fits_neither_finds_anything(script: ModuleType) -> None:
     volume, bones, joints, keepouts = replace(COARSE, foramen_out_mm=-2.0).build()
     found = script.compare(volume, bones, joints[Side.LEFT], keepouts, SIZES)
     assert (found.searched, found.brute, found.ratio) == (0.0, 0.0, 1.0)
+
+
+def test_the_page_gets_a_row_a_scan_and_names_who_stays_behind(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    near, far = script.Comparison(0.895, 0.9, 0.5, 60.0), script.Comparison(0.8, 0.9, 0.7, 80.0)
+    nothing = script.Comparison(0.0, 0.0, 0.1, 20.0)
+    made = {"a": [(Side.LEFT, near), (Side.RIGHT, far)], "b": [(Side.RIGHT, nothing)]}
+    page = tmp_path / "planning.md"
+    page.write_text(f"before\n<!-- {script.MARK} -->\n<!-- end of {script.MARK} -->\nafter\n")
+    monkeypatch.setattr(script, "PAGE", page)
+    monkeypatch.setattr(script, "compare_scan", lambda scan, sides, sizes: iter(made[scan.parent.name]))
+    assert script.main(["--page", "a/ct.nii.gz", "b/ct.nii.gz"]) == 1
+    text = page.read_text()
+    assert "| a | 0.8950, 0.9000, 0.9944 | 0.8000, 0.9000, 0.8889 |" in text
+    assert "| b | - | 0.0000, 0.0000, 1.0000 |" in text
+    assert "3 sides of 2 scans: the least ratio is 0.8889, 1 below 99%: a right." in text
+    assert "On 1 nothing fits." in text
+    assert "1 of 3 sides below 99% of brute force" in capsys.readouterr().out
+
+
+def test_one_side_is_compared_where_one_is_asked_for(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[Side]] = []
+    monkeypatch.setattr(script, "compare_scan", lambda scan, sides, sizes: asked.append(sides) or iter(()))
+    assert script.main(["--side", "right", "ct.nii.gz"]) == 0
+    assert asked == [[Side.RIGHT]]

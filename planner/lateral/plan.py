@@ -17,7 +17,7 @@ from planner.lateral.model import BoneVolumes, LateralPlan
 from planner.lateral.search import Bundle, best_bundle, what_stops
 from planner.trajectory.approach import c_arm_down
 from planner.trajectory.config import TrajectoryConfig
-from planner.trajectory.exact import Cylinder
+from planner.trajectory.exact import Cylinder, Prism
 from planner.trajectory.model import Candidate
 from planner.trajectory.plan import NOTHING_NEURAL
 from planner.trajectory.section import SECTION_OF
@@ -170,4 +170,8 @@ def _unverified(anatomy: Anatomy, corridor: Corridor) -> str:
 
 
 def _solid_of(candidate: Candidate) -> Cylinder:
-    return Cylinder(candidate.implant_entry_lps, candidate.implant_tip_lps, 0.5 * candidate.diameter_mm)
+    ends = candidate.implant_entry_lps, candidate.implant_tip_lps
+    if candidate.section_mm is None or candidate.across_lps is None:
+        return Cylinder(*ends, 0.5 * candidate.diameter_mm)
+    radius = float(np.linalg.norm(candidate.section_mm, axis=1).max())
+    return Prism(*ends, radius, candidate.section_mm, candidate.across_lps)

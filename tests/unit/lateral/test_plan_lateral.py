@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from planner.errors import ImplantError
 from planner.implants import load_catalogue
 from planner.labels import Side
 from planner.lateral import LateralConfig, LateralPlan, lateral_implant, plan_lateral
+from planner.lateral.plan import _solid_of
 from planner.plan import describe_lateral
 from planner.trajectory import TrajectoryConfig
 
@@ -99,6 +102,19 @@ def test_the_posterior_dowel_takes_less_bone_and_is_counted_alike(beside: Beside
     whole = plan.posterior_removed.sacrum_mm3 + plan.posterior_removed.hip_mm3
     assert whole == pytest.approx(best.bone_removed_mm3, rel=1e-6)
     assert whole < sum(rod.removed.sacrum_mm3 + rod.removed.hip_mm3 for rod in plan.rods)
+
+
+def test_a_posterior_box_is_counted_as_a_box(beside: Beside) -> None:
+    best = beside.planned.plans[Side.LEFT].candidates[0]
+    assert best.across_lps is not None
+    corners = best.diameter_mm / 2 * np.array([[1.0, 0.5], [-1, 0.5], [-1, -0.5], [1, -0.5]])
+    box, rod = _solid_of(replace(best, section_mm=corners)), _solid_of(best)
+    middle = 0.5 * (best.implant_entry_lps + best.implant_tip_lps)
+    for share, within_box in ((0.2, True), (0.4, False)):
+        beyond = (middle + share * best.diameter_mm * best.across_lps[1])[None]
+        assert rod.distance(beyond)[0] == 0
+        assert (box.distance(beyond)[0] == 0) == within_box
+    assert box.distance((middle + 0.49 * best.diameter_mm * best.across_lps[0])[None])[0] == 0
 
 
 def test_the_view_down_the_rods_comes_from_the_side_that_they_do(beside: Beside) -> None:

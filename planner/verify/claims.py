@@ -218,6 +218,9 @@ def _in_the_joint(dowel: Dowel, bones: Image, sacrum: Points, hip: Points) -> It
     along = np.linspace(-length / 2, length / 2, 2 * round(length / 4) + 1)
     places = dowel.centre + along[:, None] * dowel.direction
     to_sacrum, to_hip = bones.sample(sacrum, places), bones.sample(hip, places)
+    if not np.isfinite([to_sacrum, to_hip]).all():
+        yield _check(dowel, "articular-share", False, "beside the axis there are not both bones")
+        return
     offset = (to_sacrum - to_hip) / 2
     angle = float(np.degrees(np.arcsin(min(1.0, abs(float(along @ offset / (along @ along)))))))
     term = min(_ramp(angle, COPLANAR_DEG), _ramp(abs(float(offset[len(offset) // 2])), CENTRED_MM))

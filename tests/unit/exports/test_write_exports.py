@@ -13,6 +13,7 @@ from planner.seg_labels import LABEL_MAP_STORAGE
 from support.made_plan import made_case, made_document, upright
 
 FOLDERS = {"markups", "meshes", "dicom", "labels.seg.nrrd", "keepout.seg.nrrd"}
+OBJECTS = {"seg.dcm", "seg_keepout.dcm", "sr.dcm"}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_all_is_written_unless_turned_off(case, tmp_path):
     bones = {"sacrum", "hip_left", "hip_right", "lumbar", "femur_left", "femur_right"}
     implants = {f"implant_{side}_{rank}" for side in ("left", "right") for rank in (1, 2)}
     assert names(tmp_path / "meshes") == {f"{name}.stl" for name in bones | implants}
-    assert names(tmp_path / "dicom") == {"seg.dcm", "sr.dcm"} | {f"mesh_{name}.dcm" for name in bones | implants}
+    assert names(tmp_path / "dicom") == OBJECTS | {f"mesh_{name}.dcm" for name in bones | implants}
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_an_input_that_is_no_dicom_gets_none_and_says_so(tmp_path):
 def test_only_stl_goes_into_dicom(case, tmp_path):
     write_exports(case, tmp_path, ExportConfig(meshes=("ply", "obj"), segmentation="labelmap"))
     assert {path.suffix for path in (tmp_path / "meshes").iterdir()} == {".ply", ".obj"}
-    assert names(tmp_path / "dicom") == {"seg.dcm", "sr.dcm"}
+    assert names(tmp_path / "dicom") == OBJECTS
     assert dcmread(tmp_path / "dicom" / "seg.dcm").SOPClassUID == LABEL_MAP_STORAGE
 
 

@@ -238,7 +238,6 @@ CHANGES = {
     "worn": lambda bone: ndi.binary_erosion(bone),
     "grown": lambda bone: ndi.binary_dilation(bone),
     "moved aside": lambda bone: np.roll(bone, 2, axis=2),
-    "moved up": lambda bone: np.roll(bone, 6, axis=0),
 }
 
 

@@ -109,12 +109,22 @@ def _solid(bones: Bones, joint: Joint, middle: Vector) -> LabelMap:
 def _surface(candidate: Candidate) -> Vector:
     """Points on the implant's side, from its middle, (n, 3) mm."""
     half = (candidate.implant_tip_lps - candidate.implant_entry_lps) / 2
+    along = np.linspace(-1, 1, RINGS)[:, None] * half
+    surface: Vector = (along[:, None] + _rim(candidate, half)[None]).reshape(-1, 3)
+    return surface
+
+
+def _rim(candidate: Candidate, half: Vector) -> Vector:
+    """Points round the implant, from its axis."""
+    if candidate.section_mm is not None and candidate.across_lps is not None:
+        corners = candidate.section_mm @ candidate.across_lps
+        share = np.linspace(0, 1, RING // len(corners) + 1, endpoint=False)[:, None, None]
+        edges: Vector = ((1 - share) * corners + share * np.roll(corners, -1, axis=0)).reshape(-1, 3)
+        return edges
     across = np.linalg.svd(half[None, :])[2][1:]
     turn = np.linspace(0, 2 * np.pi, RING, endpoint=False)
-    rim = candidate.diameter_mm / 2 * (np.cos(turn)[:, None] * across[0] + np.sin(turn)[:, None] * across[1])
-    along = np.linspace(-1, 1, RINGS)[:, None] * half
-    surface: Vector = (along[:, None] + rim[None]).reshape(-1, 3)
-    return surface
+    rim: Vector = candidate.diameter_mm / 2 * (np.cos(turn)[:, None] * across[0] + np.sin(turn)[:, None] * across[1])
+    return rim
 
 
 def _contains(solid: LabelMap, points_lps: Vector) -> bool:

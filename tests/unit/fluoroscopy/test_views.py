@@ -100,6 +100,22 @@ def test_a_slabs_safe_zone_ends_a_radius_from_its_ends(side: Side) -> None:
     assert zone.safe_depth_mm == pytest.approx(zone.psis_to_margin_mm - 10.0)
 
 
+def test_a_flat_implant_has_a_safe_zone_as_high_as_its_own_section_leaves() -> None:
+    slabs = SlabPelvis(spacing_mm=(1.5, 1.5, 1.5))
+    _, made, joints, _ = slabs.build()
+    axes = np.diff(slabs.world([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], Side.LEFT), axis=0)
+    across = np.stack([axes[0], axes[0] + axes[1]])  # out of the joint, and up
+    flat = replace(
+        upright_candidate(slabs, Side.LEFT, 4.0),
+        section_mm=np.array([[4.0, 1.0], [-4.0, 1.0], [-4.0, -1.0], [4.0, -1.0]]),
+        across_lps=across,
+    )
+    zone = find_safe_zone(made, joints[Side.LEFT], flat, None, CONFIG)
+    assert zone is not None
+    ends = slabs.local(np.stack([zone.cranial_lps, zone.caudal_lps]), Side.LEFT)
+    np.testing.assert_allclose(ends[:, 2], [HALF_HEIGHT_MM - 1.0, -HALF_HEIGHT_MM + 1.0], atol=1.6)
+
+
 def test_an_implant_that_is_not_contained_has_no_safe_zone() -> None:
     slabs = SlabPelvis(spacing_mm=(2.0, 2.0, 2.0))
     _, made, joints, _ = slabs.build()

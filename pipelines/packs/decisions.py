@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from planner import NOTICE
 from planner.decisions import Entry, last_decisions, read_record
-from planner.findings import Level
 from planner.plan import FindingDocument, PlanDocument
 
 __all__ = ["DECISIONS", "decisions_of", "told_of", "write_decisions"]
 
 DECISIONS = "decisions.json"
 KEPT_BACK = {"schema_name", "notice", "name", "when", "plan_sha256", "before_sha256"}
-LEVELS = {"approved": Level.NOTE, "overridden": Level.WARN, "rejected": Level.REVIEW_ONLY}
+LEVELS: dict[str, Literal["note", "warn", "review-only"]] = {
+    "approved": "note",
+    "overridden": "warn",
+    "rejected": "review-only",
+}
 
 
 def decisions_of(folder: Path) -> list[Entry]:
@@ -48,8 +51,8 @@ def write_decisions(path: Path, decisions: list[Entry]) -> None:
 
 
 def _told(entry: Entry) -> FindingDocument:
-    level = LEVELS[entry.verdict].value
-    return FindingDocument(code=f"review-{entry.verdict}", level=level, side=entry.side, message=_said(entry))
+    code, level = f"review-{entry.verdict}", LEVELS[entry.verdict]
+    return FindingDocument(code=code, level=level, side=entry.side, message=_said(entry))
 
 
 def _said(entry: Entry) -> str:

@@ -5,26 +5,16 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import sys
-import threading
 
-import psutil
 import pytest
 
 from pipelines.batch import case
 from pipelines.batch.engine import InProcess
-from pipelines.batch.memory import give_back
 from pipelines.batch.run import BatchOptions, run_batch
 
 from support.made_export import fake_planner, write_study
 
-BLOCKS, BLOCK_BYTES, KEPT_EVERY = 6000, 30_000, 10
-"""180 MB in blocks that the allocator keeps in a heap of the thread, one in ten still in use."""
-
 HAS_TRIM = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim")
-
-
-def resident():
-    return psutil.Process().memory_info().rss
 
 
 FREED = """
@@ -44,29 +34,34 @@ assert resident() - before < (len(kept) + 2) * (2 << 20), resident() - before
 """
 
 
+HELD = """
+import threading
+import psutil
+from pipelines.batch.memory import give_back
+BLOCKS, BLOCK_BYTES = 6000, 30_000  # 180 MB in a heap of the thread, one block in ten still in use
+def resident():
+    return psutil.Process().memory_info().rss
+kept = []
+def work():
+    blocks = [b"1" * BLOCK_BYTES for _ in range(BLOCKS)]
+    kept.extend(blocks[::10])
+before = resident()
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+held = resident() - before
+give_back()
+assert held > 0.8 * BLOCKS * BLOCK_BYTES, held  # or there is nothing to give back, and nothing tested
+assert len(kept) == BLOCKS // 10
+assert resident() - before < 0.3 * BLOCKS * BLOCK_BYTES, resident() - before
+"""
+
+
 @pytest.mark.skipif(not HAS_TRIM, reason="this system's allocator is not glibc's")
-def test_large_blocks_go_back_at_once_though_larger_ones_were_freed_before():
+@pytest.mark.parametrize("script", [FREED, HELD], ids=["large blocks", "a thread's small blocks"])
+def test_what_is_freed_goes_back(script):
     # in a process of its own: here other tests have left holes
-    subprocess.run([sys.executable, "-c", FREED], check=True, timeout=100)
-
-
-@pytest.mark.skipif(not HAS_TRIM, reason="this system's allocator is not glibc's")
-def test_freed_memory_of_other_threads_is_given_back():
-    kept = []
-
-    def work():
-        blocks = [b"\1" * BLOCK_BYTES for _ in range(BLOCKS)]
-        kept.extend(blocks[::KEPT_EVERY])
-
-    before = resident()
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    held = resident() - before
-    give_back()
-    assert held > 0.8 * BLOCKS * BLOCK_BYTES  # or there is nothing to give back, and nothing tested
-    assert len(kept) == BLOCKS // KEPT_EVERY
-    assert resident() - before < 0.3 * BLOCKS * BLOCK_BYTES
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=100)
 
 
 def test_it_is_given_back_after_every_case_however_it_ends(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from planner.keepout.filled import reopened
 from planner.keepout.levels import level_of_each
 from planner.keepout.model import Foramen, Keepouts
 from planner.keepout.mouths import Mouth, assign_levels, find_mouths
-from planner.keepout.paint import on_scan, paint
+from planner.keepout.paint import on_scan, paint, without_crumbs
 from planner.keepout.passages import Passage, find_passages, tube_of
 from planner.keepout.region import SacrumRegion, sacrum_region
 from planner.keepout.shadow import column_axis
@@ -114,7 +114,9 @@ def _neural(volume: Volume, bones: Bones, config: KeepoutConfig) -> Keepouts:
         return _nothing(bones)
     search = _with_filled(search, bones, config)
     values = paint(search.network, search.plain, search.region, search.axis, bones.frame, list(search.mouths))
-    mask = LabelMap(on_scan(values, search.region, bones.labels), bones.labels.grid)
+    centres = np.array([m.centre_lps for m in search.mouths]).reshape(-1, 3)
+    values = without_crumbs(on_scan(values, search.region, bones.labels), centres, bones.labels.grid)
+    mask = LabelMap(values, bones.labels.grid)
     boxes = boxes_of(mask.values)
     foramina = tuple(f for f in (_foramen(m, search) for m in search.mouths) if _is_painted(f, mask, boxes))
     canal = bones.frame.to_lps(search.line.points_pelvic)

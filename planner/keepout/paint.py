@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
 from planner.distance import distance_within
+from planner.grid import Grid
 from planner.keepout.canal import CentreLine
 from planner.keepout.mouths import Mouth
 from planner.keepout.region import SacrumRegion
 from planner.labels import SACRAL_LEVELS, Keepout, Side, foramen_value
 from planner.resampling import nearest_on
 from planner.segmentation.model import PelvicFrame
+from planner.segmentation.shapes import boxes_of
 from planner.volume import LabelMap
 
-__all__ = ["on_scan", "paint"]
+__all__ = ["on_scan", "paint", "without_crumbs"]
 
 MOUTH_MARGIN_MM = 1.5
 """The mask reaches this far out of each mouth `[P]`."""
@@ -34,6 +37,10 @@ TOP_MM = 10.0
 
 ELLIPSE = 1.5
 """Scale of the canal's ellipse, squared: a rectangle's corner lies at 2 `[P]`."""
+
+CRUMB_MM3, CRUMB_MM = 60.0, 6.0
+"""Less room than the first is no channel, see `planner.keepout.filled.LEAST_MM3`; a channel that only touches none
+holds a mouth, or lies this near to one `[P]`."""
 
 Values = NDArray[np.uint8]
 Numbers = NDArray[np.float64]
@@ -135,3 +142,24 @@ def on_scan(values: Values, region: SacrumRegion, labels: LabelMap) -> Values:
     coarse = labels.grid.crop(region.box)
     out[region.box] = nearest_on(values, region.grid, coarse)
     return out
+
+
+def without_crumbs(values: Values, mouths_lps: Numbers, grid: Grid) -> Values:
+    """Take out small parts of foramina that neither touch other neural voxels nor hold a mouth.
+
+    They are pits of the labels, far aside in the ala, whose thin way to a channel is lost between the scan's voxels.
+    """
+    boxes = boxes_of(values).values()
+    if not boxes:
+        return values
+    box = tuple(slice(min(b[a].start for b in boxes), max(b[a].stop for b in boxes)) for a in range(3))
+    part, corner = values[box], np.array([s.start for s in box])
+    parts, count = cc3d.connected_components(part > 0, connectivity=26, return_N=True)
+    mm3 = np.bincount(parts.ravel(), minlength=count + 1) * float(np.prod(grid.spacing_zyx_mm))
+    for number in np.flatnonzero(mm3 < CRUMB_MM3).tolist():
+        own = parts == number
+        places = grid.to_lps(np.argwhere(own) + corner)
+        away = np.linalg.norm(places[:, None] - mouths_lps, axis=2)
+        if number and not (part[own] == Keepout.CANAL).any() and away.min(initial=np.inf) > CRUMB_MM:
+            part[own] = Keepout.NONE
+    return values

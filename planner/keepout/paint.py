@@ -26,6 +26,10 @@ MOUTH_MARGIN_MM = 1.5
 ENVELOPE_MM = 12.0
 """The canal's half-width at a foramen is that at the pedicles within this distance above or below `[P]`."""
 
+LATERAL_MM = 45.0
+"""Farther from the midline nothing neural lies in the sacrum: S1's ventral mouth, the outermost, ends at about 37 mm
+(centre 28, half of 18). What the search follows there are holes of the labels in the ala `[P]`."""
+
 STRIP_MM = 4.0
 """Half-width of the midline strip that holds nothing but canal `[P]`."""
 
@@ -61,6 +65,7 @@ def paint(
     upper = line.upward(ABOVE_MM)
     # above the sacrum the search strays forward, into the disc
     kept = (place[:, 0] >= 0) | (place[:, 2] >= 0) | size.above(upper.coordinates(pelvic), ELLIPSE)
+    kept &= np.abs(place[:, 1]) <= LATERAL_MM
     index, place = index[kept], place[kept]
     value = np.full(len(index), Keepout.CANAL, np.uint8)
     for side in Side:

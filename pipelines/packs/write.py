@@ -48,7 +48,7 @@ report.pdf       the plan on paper, with the C-arm card; report.html, where it i
 figures/         pictures
 meshes/          bones and implants for printing: STL, LPS mm
 markups/         the plan for 3D Slicer
-dicom/           segmentation, structured report, pictures and report as DICOM, under pseudonyms
+dicom/           segmentations, structured report, pictures and report as DICOM, under pseudonyms
 decisions.json   where it is here, what was decided on review, and where the implant was put: it counts over the plan
 plan.json        the plan; labels.nii.gz and keepout.nii.gz are what it was planned on
 pack.json        what is in here, and how it was de-identified
@@ -181,9 +181,13 @@ def _export_case(document: PlanDocument, labels: LabelMap, keepouts: LabelMap) -
     grid = orientation.apply_grid(labels.grid)
     turned = [LabelMap(np.ascontiguousarray(orientation.apply(m.values)), grid) for m in (labels, keepouts)]
     box = _box(turned[0].values)
+    bones, avoided = (_placed(one) for one in (labels, keepouts))
+    return ExportCase(document, turned[0].crop(box), turned[1].crop(box), bones, None, avoided)
+
+
+def _placed(labels: LabelMap) -> PlacedLabels:
     own = _box(labels.values, 0)
-    placed = PlacedLabels(labels.grid, own, np.ascontiguousarray(labels.values[own]))
-    return ExportCase(document, turned[0].crop(box), turned[1].crop(box), placed, None)
+    return PlacedLabels(labels.grid, own, np.ascontiguousarray(labels.values[own]))
 
 
 def _box(values: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], margin: int = MARGIN_VOXELS) -> Box:
@@ -199,7 +203,8 @@ def _write_dicom(inside: Path, case: ExportCase, study: SourceStudy, attachments
     from planner.exports.dicom.objects import Target
     from planner.exports.dicom.write import write_dicom
 
-    write_dicom(inside / "dicom", Target(study, case.document), case.placed, attachments)
+    target = Target(study, case.document)
+    write_dicom(inside / "dicom", target, case.placed, attachments, keepouts=case.placed_keepouts)
 
 
 def _describe(inside: Path, left_out: dict[str, str]) -> None:

@@ -277,7 +277,8 @@ def test_the_pack_holds_what_a_representative_needs(packed):
     names = set(members(file))
     assert names == set(report.members)
     assert {"implants.csv", "report.pdf", "plan.json", "pack.json", "figures/cover.png", "meshes/sacrum.stl"} <= names
-    assert {"dicom/seg.dcm", "dicom/sr.dcm", "dicom/figure_cover.dcm", "dicom/document_report.dcm"} <= names
+    segmentations = {"dicom/seg.dcm", "dicom/seg_keepout.dcm"}
+    assert segmentations | {"dicom/sr.dcm", "dicom/figure_cover.dcm", "dicom/document_report.dcm"} <= names
     assert set(report.left_out) == {"report.html", "a file in figures/", "figures/overview.png"}
     assert "changed after it was written" in report.left_out["figures/overview.png"]
     assert "figures/overview.png" not in names
@@ -307,10 +308,11 @@ def test_uids_agree_over_all_objects(packed, result):
     assert [one.ReferencedSOPInstanceUID for one in new] == [KEY.uid(str(one.ReferencedSOPInstanceUID)) for one in own]
 
 
-def test_the_segmentation_is_the_same(packed, result):
+@pytest.mark.parametrize("name", ["dicom/seg.dcm", "dicom/seg_keepout.dcm"])
+def test_the_segmentation_is_the_same(packed, result, name):
     with pydicom.config.disable_value_validation():
-        own = pydicom.dcmread(result / "dicom/seg.dcm")
-    new = objects(packed[1])["dicom/seg.dcm"]
+        own = pydicom.dcmread(result / name)
+    new = objects(packed[1])[name]
     assert (new.Rows, new.Columns, new.NumberOfFrames) == (own.Rows, own.Columns, own.NumberOfFrames)
     assert new.PixelData == own.PixelData
 

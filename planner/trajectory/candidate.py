@@ -20,7 +20,7 @@ from planner.trajectory.placement import breach_probability
 from planner.trajectory.search import HAZARDS, Found
 from planner.trajectory.task import Task
 
-__all__ = ["least_clearance", "make_candidate", "solid_of"]
+__all__ = ["least_clearance", "make_candidate", "solid_of", "what_fails"]
 
 CANNULA_LENGTH_MM = 120.0
 """Cannula that is checked against neural structures where the skin is not in the scan."""
@@ -30,6 +30,16 @@ HU_STEP_MM = 1.0
 
 WITHIN_JOINT, ACROSS_JOINT = "27278", "27279"
 """CPT: an implant within the joint that pierces no cortex; one that crosses the joint (clinical notes, section 8)."""
+
+EXACT = {
+    "neural": "neural-clearance",
+    "access_neural": "cannula-clearance",
+    "distractor_neural": "distractor-clearance",
+    "pin_neural": "pin-clearance",
+    "ventral_cortex": "ventral-cortex",
+    "outer_iliac_cortex": "outer-iliac-cortex",
+}
+"""Clearances that are held against their constraints once more, in closed form."""
 
 Points = NDArray[np.float64]
 
@@ -52,10 +62,8 @@ def make_candidate(task: Task, found: Found) -> Candidate | None:
     path = _path(task, found, m["mouth"])
     implant, direction = path.implant, found.pose[3:]
     clearances = _clearances(task, path, m["anterior_margin"])
-    breach = breach_probability(
-        task.scene, found.pose, found.size, config.placement, config.constraints, task.outline_error_mm
-    )
-    if not _keeps(clearances, breach, config):
+    breach = _breach(task, found)
+    if _failures(clearances, breach, config):
         return None
     values = dict(zip(TERMS, terms.tolist(), strict=True))
     axial, tilt = insertion_angles(direction, frame, task.side)
@@ -99,6 +107,13 @@ def make_candidate(task: Task, found: Found) -> Candidate | None:
     )
 
 
+def what_fails(task: Task, found: Found) -> tuple[str, ...]:
+    """Say which constraints a pose that the search kept breaks in the exact check, each with its figures."""
+    m = dict(zip(MEASURES, assess(task.scene, found.pose, found.size)[0].tolist(), strict=True))
+    clearances = _clearances(task, _path(task, found, m["mouth"]), m["anterior_margin"])
+    return _failures(clearances, _breach(task, found), task.config)
+
+
 def least_clearance(candidate: Candidate) -> float:
     """Smallest clearance to neural structures and cortex, mm."""
     return _least(candidate.clearances)
@@ -111,6 +126,11 @@ def _least(clearances: Mapping[str, Clearance]) -> float:
 def solid_of(task: Task, found: Found) -> Cylinder:
     """Give the implant of a pose as a solid."""
     return _solid(task, found.pose, found.size)[0]
+
+
+def _breach(task: Task, found: Found) -> PlacementError:
+    config, error_mm = task.config, task.outline_error_mm
+    return breach_probability(task.scene, found.pose, found.size, config.placement, config.constraints, error_mm)
 
 
 def _path(task: Task, found: Found, mouth_mm: float) -> Path:
@@ -195,23 +215,22 @@ def _ahead(task: Task, implant: Cylinder, ahead_mm: float) -> dict[str, Clearanc
     }
 
 
-def _keeps(clearances: Mapping[str, Clearance], breach: PlacementError, config: TrajectoryConfig) -> bool:
-    """Whether the exact clearances keep their constraints."""
+def _failures(clearances: Mapping[str, Clearance], breach: PlacementError, config: TrajectoryConfig) -> tuple[str, ...]:
+    """Constraints that the exact clearances do not keep, in words."""
     c = config.constraints
     neural = c.neural_mm + c.segmentation_margin_mm
-    floors = {
-        "neural": neural,
-        "access_neural": neural,
-        "distractor_neural": neural,
-        "pin_neural": neural,
-        "ventral_cortex": c.cortex_mm,
-        "outer_iliac_cortex": c.cortex_mm,
-    }
-    if any(name in clearances and clearances[name].mm < floor for name, floor in floors.items()):
-        return False
-    if c.breach_rejects == "none":
-        return True
-    return bool(getattr(breach, c.breach_rejects) <= c.breach_probability)
+    floors = {"ventral_cortex": c.cortex_mm, "outer_iliac_cortex": c.cortex_mm}
+    failures = [
+        f"{constraint} comes to {clearances[name].mm:.2f} mm where {floors.get(name, neural):g} mm are asked for"
+        for name, constraint in EXACT.items()
+        if name in clearances and clearances[name].mm < floors.get(name, neural)
+    ]
+    likely = 0.0 if c.breach_rejects == "none" else float(getattr(breach, c.breach_rejects))
+    if likely > c.breach_probability:
+        failures.append(
+            f"a {c.breach_rejects} breach has a probability of {likely:.0%}, over {c.breach_probability:.0%}"
+        )
+    return tuple(failures)
 
 
 def _skin_place(task: Task, skin: Points) -> tuple[float, tuple[float, float, float]]:

@@ -25,6 +25,7 @@ __all__ = [
     "CONSTRAINTS",
     "FINELY",
     "FULLY",
+    "INSTRUMENT_LIMITS",
     "MEASURES",
     "ROUGHLY",
     "TERMS",
@@ -48,8 +49,9 @@ PRIVATE: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True}
 ROUGHLY, FINELY, FULLY = np.int64(0), np.int64(1), np.int64(2)
 """How a climb polishes: not at all, with the fine steps alone, from the long ones on."""
 
-HASTY, THOROUGH = 0.0, 1.0
-"""Whether measuring ends at the first constraint that is broken. Not a truth value: numba would compile twice."""
+HASTY, THOROUGH, WHOLLY = 0.0, 1.0, 2.0
+"""Measuring ends at the first constraint that is broken; it leaves out only instruments that cannot bind; it leaves out
+nothing. No truth values: numba would compile for each."""
 
 NO_GOAL = (-1.0, 0.0, 0.0)
 """Of a pose that is to be measured whatever its score: nothing to beat."""
@@ -67,8 +69,17 @@ CONSTRAINTS = (
     "cranial-tilt",
     "sciatic-notch",
     "in-joint",
+    "cannula-clearance",
+    "distractor-clearance",
+    "pin-clearance",
 )
 """Order of the slacks."""
+
+INSTRUMENT_LIMITS = ("cannula-clearance", "distractor-clearance", "pin-clearance")
+"""Constraints of the instruments; they ask for the implant's own distance to neural keep-outs."""
+
+ONE_LIMIT = tuple(CONSTRAINTS.index(name) for name in ("neural-clearance", *INSTRUMENT_LIMITS))
+"""Constraints that ask for that distance. Where a keep-out is in the way of several, they count as one: the first."""
 
 AXIAL_ANGLE, CRANIAL_TILT = CONSTRAINTS.index("axial-angle"), CONSTRAINTS.index("cranial-tilt")
 
@@ -89,6 +100,8 @@ MEASURES = (
     "anterior_margin",
     "access_bone",
     "access_neural",
+    "distractor_neural",
+    "pin_neural",
     "mouth",
     "axial",
     "cranial_tilt",
@@ -112,6 +125,8 @@ MEASURES = (
     ANTERIOR,
     ACCESS_BONE,
     ACCESS_NEURAL,
+    DISTRACTOR_NEURAL,
+    PIN_NEURAL,
     MOUTH,
     AXIAL,
     TILT,
@@ -175,6 +190,9 @@ counts in the search alone and is no part of the score reported [P]."""
 
 SPARE_MM = 5.0
 """More slack is worth no more."""
+
+SPARED = np.int64(len(CONSTRAINTS) - 2)
+"""Constraints in that mean: distractor and pin are measured only where they could bind."""
 
 TIGHT_WEIGHT = 0.004
 """Of the least slack up to the smallest safe entry radius that scores: leads the climb to where that radius can grow.
@@ -256,17 +274,20 @@ PARTS = {
     "limits": 15,
     "ramps": 12,
     "weights": len(TERMS),
-    "cannula_wall_mm": 1,
+    "instruments": 4,
     "shell_mm": 1,
     "section": 4,
     "hand": 1,
 }
 """Parts of `Scene.numbers`, in order, and how many numbers each has."""
 
-TO_INDEX, AXES, FACING, SLAB, NOTCH_AT, LIMITS, RAMPS, WEIGHTS, CANNULA_WALL, SHELL_DEPTH, SECTION, HAND, _ = np.cumsum(
+TO_INDEX, AXES, FACING, SLAB, NOTCH_AT, LIMITS, RAMPS, WEIGHTS, INSTRUMENTS, SHELL_DEPTH, SECTION, HAND, _ = np.cumsum(
     [0, *PARTS.values()]
 )
 """Where each part of `Scene.numbers` begins."""
+
+CANNULA_WALL, DISTRACTOR_WALL, PIN_RADIUS, STOP_SHORT = range(INSTRUMENTS, SHELL_DEPTH)
+"""Of the instruments: walls, half the pin's diameter, and how far short of the anterior margin they stop."""
 
 LEAST_THIRD, MOST_THIRD = SLAB + 3, SLAB + 4
 """Bounds of the middle third."""
@@ -304,7 +325,7 @@ class Scene(NamedTuple):
         The distance fields as they lie in memory; `planner.trajectory.region.FIELDS` vary fastest.
     shape_zyx : tuple of int
         Of their grid.
-    numbers : (73,) array
+    numbers : (76,) array
         `PARTS`: rows of the (3, 4) matrix to the index of an LPS point; lateral (away from the midline), posterior and
         cranial of the pelvis in LPS; the mean normal of the joint's middle third, sacrum to ilium; the thirds' axis
         and the lower and upper bound of the middle third; the apex of the greater sciatic notch (NaN if unknown); the
@@ -477,46 +498,92 @@ def _shell(scene, frame, size, m, sample):  # type: ignore[no-untyped-def]
 
 @njit(**PRIVATE)
 def _march(scene, frame, start, sign, sample):  # type: ignore[no-untyped-def]
-    """Distance along the axis from `start` to where it leaves the solid, and the deepest bone met from 1 mm on.
+    """Distance along the axis from `start` to where it leaves the solid; infinite if it does not within reach.
 
-    Infinite if it does not leave within reach.
+    Beside it the deepest bone met from 1 mm on, and how near keep-outs come to the steps.
     """
-    before, deepest = 0.0, FAR_MM
+    before, deepest, near = 0.0, FAR_MM, FAR_MM
     for step in range(MARCH_STEPS + 1):
         _ring(scene, frame, start + sign * step * MARCH_MM, (0.0, 0.0), MIDDLE, sample)
+        near = min(near, sample[0, NEURAL_FIELD])
         depth = sample[0, DEPTH_FIELD]
         if depth < 0:
             if step == 0:
-                return 0.0, deepest
-            return MARCH_MM * (step - depth / (depth - before)), deepest
+                return 0.0, deepest, near
+            return MARCH_MM * (step - depth / (depth - before)), deepest, near
         before = depth
         if step > 0:
             deepest = min(deepest, sample[0, SACRUM_FIELD], sample[0, HIP_FIELD])
-    return math.inf, deepest
+    return math.inf, deepest, near
 
 
 @njit(**PRIVATE)
 def _access(scene, frame, size, m, sample, effort):  # type: ignore[no-untyped-def]
     """Follow the way in: the joint's dorsal mouth on the axis, and what the cannula meets behind it.
 
-    Unless the `effort` is `THOROUGH`, it ends at the first ring that meets too much.
+    Gives how near keep-outs come to the axis between mouth and implant. At an `effort` below `THOROUGH` it ends at the
+    first ring that meets too much.
     """
     diameter, length = size
     n = scene.numbers
-    mouth, channel = _march(scene, frame, -length / 2, -1.0, sample)
+    mouth, channel, near = _march(scene, frame, -length / 2, -1.0, sample)
     m[MOUTH] = mouth
     m[ACCESS_BONE] = channel
     if mouth == math.inf:
         m[ACCESS_BONE] = -FAR_MM
-        return
+        return near
     half = _half(n, diameter, n[CANNULA_WALL])
     for s in range(CANNULA_STATIONS):
         if effort < THOROUGH and (m[ACCESS_BONE] + n[NIBBLE_LIMIT] < 0 or m[ACCESS_NEURAL] < n[NEURAL_LIMIT]):
-            return
+            return near
         t = -length / 2 - mouth - s * CANNULA_STATION_MM
         _ring(scene, frame, t, half, TUBE, sample)
         m[ACCESS_BONE] = min(m[ACCESS_BONE], sample[0, SACRUM_FIELD], sample[0, HIP_FIELD])
         m[ACCESS_NEURAL] = min(m[ACCESS_NEURAL], sample[0, NEURAL_FIELD])
+    return near
+
+
+@njit(**PRIVATE)
+def _instruments(scene, frame, size, m, sample, near, least, effort):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+    """Measure distractor and pin to keep-outs; `near` is how near these come to the axis before the implant.
+
+    Last of all, and unless the `effort` is `WHOLLY` only where one of them could be the `least` slack. The outline is
+    no nearer than the axis less the circle round it, nor, along the implant, than the implant less the wall. A pin
+    that lies within the outline is no nearer than the cannula, the distractor and the implant round it.
+    """
+    diameter, length = size
+    n = scene.numbers
+    if m[MOUTH] == math.inf:
+        return
+    wall, limit = n[DISTRACTOR_WALL], n[NEURAL_LIMIT]
+    reach = 0.5 * diameter * n[CIRCUMSCRIBED] + math.sqrt(2) * wall + 0.5 * MARCH_MM
+    bound = min(near - reach, m[NEURAL] - math.sqrt(2) * wall)
+    outer, stop = -length / 2 - m[MOUTH], length / 2 - max(0.0, n[STOP_SHORT] - m[ANTERIOR])
+    if effort >= WHOLLY or bound - limit < least:
+        _distractor(scene, frame, size, m, sample, outer, stop if wall > 0 else -length / 2)
+    if effort >= WHOLLY or n[PIN_RADIUS] > 0.5 * diameter * n[INSCRIBED]:
+        _pin(scene, frame, m, sample, outer - CANNULA_STATIONS * CANNULA_STATION_MM, stop)
+
+
+@njit(**PRIVATE)
+def _distractor(scene, frame, size, m, sample, outer, inner):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+    """Distance of the distractor's outline to keep-outs, on rings between two places on the axis."""
+    half = _half(scene.numbers, size[0], scene.numbers[DISTRACTOR_WALL])
+    stations = math.ceil((inner - outer) / STATION_MM) + 1
+    for s in range(stations):
+        t = outer + (inner - outer) * s / max(1, stations - 1)
+        _ring(scene, frame, t, half, TUBE, sample)
+        m[DISTRACTOR_NEURAL] = min(m[DISTRACTOR_NEURAL], sample[0, NEURAL_FIELD])
+
+
+@njit(**PRIVATE)
+def _pin(scene, frame, m, sample, outer, stop):  # type: ignore[no-untyped-def]
+    """Distance of the pin to keep-outs, by points of its axis."""
+    stations = math.ceil((stop - outer) / STATION_MM) + 1
+    for s in range(stations):
+        t = outer + (stop - outer) * s / (stations - 1)
+        _ring(scene, frame, t, (0.0, 0.0), MIDDLE, sample)
+        m[PIN_NEURAL] = min(m[PIN_NEURAL], _less(sample[0, NEURAL_FIELD], scene.numbers[PIN_RADIUS], FAR_MM))
 
 
 @njit(**PRIVATE)
@@ -524,7 +591,7 @@ def _ahead(scene, frame, pose, size, m, sample):  # type: ignore[no-untyped-def]
     """From the tip to the anterior margin along the path: the joint's edge, or the way out of the bones if nearer."""
     diameter, length = size
     along, _ = _across(scene, pose)
-    leave, _ = _march(scene, frame, length / 2, 1.0, sample)
+    leave, _, _ = _march(scene, frame, length / 2, 1.0, sample)
     side, rim = 0.5 * diameter * scene.numbers[ALONG] + RIM_SIDE_MM, scene.rim
     for k in range(rim.shape[0]):
         x, y, z = rim[k, 0] - pose[0], rim[k, 1] - pose[1], rim[k, 2] - pose[2]
@@ -556,7 +623,7 @@ def _place(scene, pose, size, m):  # type: ignore[no-untyped-def]
 @njit(**PRIVATE)
 def _slacks(n, m, out):  # type: ignore[no-untyped-def]
     """How far each of `CONSTRAINTS` is kept, mm, negative where it is broken; gives the least."""
-    out[0] = min(m[NEURAL], m[ACCESS_NEURAL]) - n[NEURAL_LIMIT]
+    out[0] = m[NEURAL] - n[NEURAL_LIMIT]
     out[1] = m[VENTRAL] - n[VENTRAL_LIMIT]
     out[2] = m[OUTER] - n[OUTER_LIMIT]
     out[3] = m[CONTAINMENT] - n[CONTAINMENT_LIMIT]
@@ -568,6 +635,9 @@ def _slacks(n, m, out):  # type: ignore[no-untyped-def]
     out[9] = DEGREE_MM * min(m[TILT] - n[LEAST_TILT], n[MOST_TILT] - m[TILT])
     out[10] = m[NOTCH] - n[NOTCH_LIMIT]
     out[11] = min(n[OFFSET_LIMIT] - m[OFFSET], DEGREE_MM * (n[ANGLE_LIMIT] - m[ANGLE]))
+    out[12] = m[ACCESS_NEURAL] - n[NEURAL_LIMIT]
+    out[13] = m[DISTRACTOR_NEURAL] - n[NEURAL_LIMIT]
+    out[14] = m[PIN_NEURAL] - n[NEURAL_LIMIT]
     least = math.inf
     for slack in out:
         least = min(least, slack)
@@ -611,9 +681,9 @@ def _sideways(slack):  # type: ignore[no-untyped-def]
 def spare(n, slack):  # type: ignore[no-untyped-def]
     """Give what breaks ties in the search."""
     kept = 0.0
-    for k in range(len(slack)):
+    for k in range(SPARED):
         kept += _ramp(slack[k], 0.0, SPARE_MM)
-    return SPARE_WEIGHT * kept / len(slack) + TIGHT_WEIGHT * _ramp(_sideways(slack), 0.0, n[RADIUS_ZERO])
+    return SPARE_WEIGHT * kept / SPARED + TIGHT_WEIGHT * _ramp(_sideways(slack), 0.0, n[RADIUS_ZERO])
 
 
 @njit(**PRIVATE)
@@ -638,9 +708,9 @@ def _promise(n, m, slack, goal):  # type: ignore[no-untyped-def]
 def _measure(scene, pose, size, m, slack, effort, goal):  # type: ignore[no-untyped-def]  # noqa: PLR0913
     """Fill `m`, all `MEASURES` but that of the shell, and the slacks; gives the least slack and the implant's frame.
 
-    Unless the `effort` is `THOROUGH`, it stops at the first stage that breaks a constraint, cheapest first; what
-    was not measured then counts as kept. It stops, too, where the score can no longer come above the `goal`, see
-    `_promise`, and gives minus infinity.
+    At an `effort` below `THOROUGH` it stops at the first stage that breaks a constraint, cheapest first; what was not
+    measured then counts as kept. It stops, too, where the score can no longer come above the `goal`, see `_promise`,
+    and gives minus infinity.
     """
     m[:] = FAR_MM
     m[SACRUM_BITE] = m[HIP_BITE] = m[OFFSET] = m[ANGLE] = 0.0
@@ -656,13 +726,17 @@ def _measure(scene, pose, size, m, slack, effort, goal):  # type: ignore[no-unty
     if _promise(n, m, slack, goal) <= goal[0]:
         return -math.inf, frame
     _ahead(scene, frame, pose, size, m, sample)
-    _access(scene, frame, size, m, sample, effort)
+    near = _access(scene, frame, size, m, sample, effort)
     least = _slacks(n, m, slack)
     if least < 0 and effort < THOROUGH:
         return least, frame
     if _promise(n, m, slack, goal) <= goal[0]:
         return -math.inf, frame
     _body(scene, frame, size, m, sample)
+    least = _slacks(n, m, slack)
+    if least < 0 and effort < THOROUGH:
+        return least, frame
+    _instruments(scene, frame, size, m, sample, near, least, effort)
     return _slacks(n, m, slack), frame
 
 
@@ -751,7 +825,7 @@ def assess(scene, pose, size):  # type: ignore[no-untyped-def]
     """`MEASURES`, slacks of `CONSTRAINTS` and `TERMS` of one implant, with the safe entry radius and its term."""
     n, m = scene.numbers, np.empty(MEASURE_COUNT)
     slack, each, sample = np.empty(CONSTRAINT_COUNT), np.empty(TERM_COUNT), np.empty((2, FIELD_COUNT), np.float32)
-    least, frame = _measure(scene, pose, size, m, slack, THOROUGH, NO_GOAL)
+    least, frame = _measure(scene, pose, size, m, slack, WHOLLY, NO_GOAL)
     _shell(scene, frame, size, m, sample)
     _terms(n, m, each)
     radius = 0.0
@@ -805,13 +879,27 @@ def with_radius(scene, poses, values, size):  # type: ignore[no-untyped-def]
     return out
 
 
+@njit(**PRIVATE)
+def _count_as_one(slack):  # type: ignore[no-untyped-def]
+    """Of the constraints of `ONE_LIMIT`, leave the first that is broken."""
+    broken = False
+    for c in ONE_LIMIT:
+        if broken:
+            slack[c] = math.inf
+        broken |= slack[c] < 0
+
+
 @njit(**PUBLIC)
 def only_broken(scene, poses, size):  # type: ignore[no-untyped-def]
-    """Count, for each constraint, the poses that break it and no other, and find the best slack among them."""
+    """Count, for each constraint, the poses that break it and no other, and find the best slack among them.
+
+    Those of `ONE_LIMIT` count as one: the first of them that is broken.
+    """
     alone, best = np.zeros(CONSTRAINT_COUNT, np.int64), np.full(CONSTRAINT_COUNT, -math.inf)
     m, slack = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT)
     for k in range(len(poses)):
-        _measure(scene, poses[k], size, m, slack, THOROUGH, NO_GOAL)
+        _measure(scene, poses[k], size, m, slack, WHOLLY, NO_GOAL)
+        _count_as_one(slack)
         broken, last = 0, 0
         for c in range(len(slack)):
             if slack[c] < 0:

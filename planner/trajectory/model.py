@@ -176,7 +176,8 @@ class NoPath:
     Attributes
     ----------
     binding : str
-        The constraint that alone stops the most trials; empty where every trial breaks two or more.
+        The constraint that alone stops the most trials; that of an instrument where one alone stops any, for there the
+        implant would fit; empty where every trial breaks two or more.
     reached_mm : float or None
         What the best of those trials reaches of it (of an angle or a place: by how much it falls short, negative).
     limit_mm : float or None

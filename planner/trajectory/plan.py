@@ -12,7 +12,7 @@ from planner.implants import Implant
 from planner.joint.model import Joint, Third
 from planner.keepout.model import Keepouts
 from planner.segmentation.model import Bones
-from planner.trajectory.candidate import least_clearance, make_candidate
+from planner.trajectory.candidate import least_clearance, make_candidate, what_fails
 from planner.trajectory.config import TrajectoryConfig
 from planner.trajectory.explain import with_reasons
 from planner.trajectory.kernel import CONSTRAINTS, Scene
@@ -35,8 +35,11 @@ NOTHING_NEURAL = "Neither sacral canal nor foramina were found beside the joint:
 NOTHING_TRIED = "No safe path: no trial path lies in the joint's middle third."
 """Why a side without a single trial has none."""
 
-NOTHING_KEPT = "No safe path: every path that the search kept failed the exact check or the breach limit."
+NOTHING_KEPT = "No safe path: every path that the search kept fails in the exact check. Of the best, {}."
 """Why a side whose paths all fail at the end has none."""
+
+Miss = tuple[Task, Found]
+"""A path that breaks a constraint, and what it was held against."""
 
 
 def plan_side(  # noqa: PLR0913  # what each stage before gave
@@ -92,10 +95,10 @@ def plan_side(  # noqa: PLR0913  # what each stage before gave
 def _search(task: Task, sizes: Sequence[Size]) -> SidePlan:
     guarded = task.guarded(task.config.search.guard_mm)
     trials = try_all(guarded, first_poses(task.joint, guarded, task.config.search), sizes)
-    candidates, best_failure = _propose(task, guarded, trials)
+    candidates, miss = _propose(task, guarded, trials)
     rejected = dict(zip(CONSTRAINTS, trials.rejected.tolist(), strict=True))
     if not candidates:
-        return _no_path(task, guarded, trials, best_failure, rejected)
+        return _no_path(task, guarded, trials, miss, rejected)
     unverified = _unverified(task)
     return SidePlan(
         task.side,
@@ -126,17 +129,19 @@ def _unverified(task: Task) -> str:
     return " ".join(reasons)
 
 
-def _propose(task: Task, guarded: Scene, trials: Trials) -> tuple[tuple[Candidate, ...], Found | None]:
-    """Candidates, best first, and the nearest miss if there is none."""
+def _propose(task: Task, guarded: Scene, trials: Trials) -> tuple[tuple[Candidate, ...], Miss | None]:
+    """Candidates, best first, and the first miss."""
     config, tolerance = task.config, task.config.score.size_tolerance
     climber = Climber(guarded, config.search, tolerance)
     taken, misses, guard_mm = np.zeros((0, 6)), 0, config.search.guard_mm
     candidates: list[Candidate] = []
-    best_failure = None
+    first_miss = None
     while len(candidates) < config.search.candidates and misses < ALLOWED_MISSES:
         found = next_best(climber, trials, taken)
-        if found is None or found.value < 0:
-            best_failure = best_failure or found
+        if found is None:
+            break
+        if found.value < 0:
+            first_miss = first_miss or (task, found)
             break
         turned, found = with_roll(task, found, taken, guard_mm)
         candidate = make_candidate(turned, found)
@@ -144,13 +149,13 @@ def _propose(task: Task, guarded: Scene, trials: Trials) -> tuple[tuple[Candidat
             candidates.append(candidate)
             taken = np.vstack([taken, found.pose])
             continue
-        best_failure = best_failure or found
+        first_miss = first_miss or (turned, found)
         misses += 1
         if misses > 1:  # holding back more did not help
             taken = np.vstack([taken, found.pose])
         guard_mm = (1 + misses) * config.search.guard_mm
         climber = Climber(task.guarded(guard_mm), config.search, tolerance)
-    return _ranked(candidates, tolerance), best_failure
+    return _ranked(candidates, tolerance), first_miss
 
 
 def _ranked(candidates: list[Candidate], tolerance: float) -> tuple[Candidate, ...]:
@@ -173,11 +178,11 @@ def _ranked(candidates: list[Candidate], tolerance: float) -> tuple[Candidate, .
     return tuple(ranked)
 
 
-def _no_path(task: Task, guarded: Scene, trials: Trials, found: Found | None, rejected: Mapping[str, int]) -> SidePlan:
-    if found is None or found.value >= 0:
-        words = NOTHING_TRIED if found is None else NOTHING_KEPT
+def _no_path(task: Task, guarded: Scene, trials: Trials, miss: Miss | None, rejected: Mapping[str, int]) -> SidePlan:
+    if miss is None or miss[1].value >= 0:
+        words = NOTHING_TRIED if miss is None else NOTHING_KEPT.format(" and ".join(what_fails(*miss)))
         return SidePlan(task.side, "no-safe-path", words, (), rejected)
-    no_path = explain_no_path(task, guarded, trials, found)
+    no_path = explain_no_path(task, guarded, trials, miss[1])
     return SidePlan(task.side, "no-safe-path", words_of(no_path), (), rejected, no_path=no_path)
 
 

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from planner.trajectory.candidate import make_candidate, solid_of
 from planner.trajectory.exact import clearance_to
-from planner.trajectory.kernel import CONSTRAINTS, FINELY, ROUGHLY, Scene, assess, climb, only_broken
+from planner.trajectory.kernel import (
+    CONSTRAINTS,
+    FINELY,
+    INSTRUMENT_LIMITS,
+    ROUGHLY,
+    Scene,
+    assess,
+    climb,
+    only_broken,
+)
 from planner.trajectory.model import Give, NoPath
 from planner.trajectory.scene import with_guard
 from planner.trajectory.search import Climber, Found, Size, Trials, next_best, try_all
@@ -23,14 +32,18 @@ __all__ = ["explain_no_path", "words_of"]
 UNIT_OF_SLACK = dict.fromkeys(("axial-angle", "cranial-tilt"), "mm at the tip of a 20 mm implant")
 """Of the constraints on angles; all others are in mm."""
 
+NEURAL = ("neural_mm", 0.1, "a neural margin of {0:.1f} mm instead of {1:g}")
+"""Of `LIMITS`: one setting for the implant and every instrument."""
+
 LIMITS = {
-    "neural-clearance": ("neural_mm", 0.1, "a neural margin of {0:.1f} mm instead of {1:g}"),
+    "neural-clearance": NEURAL,
     "ventral-cortex": ("cortex_mm", 0.1, "{0:.1f} mm to the cortex instead of {1:g}"),
     "outer-iliac-cortex": ("cortex_mm", 0.1, "{0:.1f} mm to the cortex instead of {1:g}"),
     "anterior-margin": ("implant_to_margin_mm", 0.1, "{0:.1f} mm to the anterior margin instead of {1:g}"),
     "access": ("nibble_mm", 10.0, "a nibble of {0:.1f} mm on the way in instead of {1:g}"),
     "sciatic-notch": ("sciatic_notch_mm", 0.1, "{0:.1f} mm to the sciatic notch instead of {1:g}"),
     "in-joint": ("joint_offset_mm", 8.0, "a centre {0:.1f} mm off the mid-surface instead of {1:g}"),
+    **dict.fromkeys(INSTRUMENT_LIMITS, NEURAL),
 }
 """Setting of each constraint, how far it is relaxed at most, and how that is said."""
 
@@ -69,18 +82,14 @@ def explain_no_path(task: Task, guarded: Scene, trials: Trials, found: Found) ->
     found : Found
         The path that comes nearest.
     """
-    alone, slack = np.zeros(len(CONSTRAINTS), np.int64), np.full(len(CONSTRAINTS), -np.inf)
-    for size in trials.values:
-        count, best = only_broken(guarded, trials.poses, size)
-        alone, slack = alone + count, np.maximum(slack, best)
-    binding = int(alone.argmax()) if alone.any() else None
-    name = CONSTRAINTS[binding] if binding is not None else ""
+    alone, slack = _stopped_alone(guarded, trials, found)
+    name = _binding(alone)
     limit = _limit(task, name)
     _, left, _, _ = assess(guarded, found.pose, found.size)
     neural = clearance_to(solid_of(task, found), task.region.structures["neural"])
     return NoPath(
         binding=name,
-        reached_mm=None if binding is None else float(slack[binding]) + (limit or 0.0),
+        reached_mm=float(slack[CONSTRAINTS.index(name)]) + (limit or 0.0) if name else None,
         limit_mm=limit,
         implant_id=task.implant.id,
         diameter_mm=found.size[0],
@@ -91,11 +100,30 @@ def explain_no_path(task: Task, guarded: Scene, trials: Trials, found: Found) ->
     )
 
 
+def _stopped_alone(guarded: Scene, trials: Trials, found: Found) -> tuple[NDArray[np.int64], Array]:
+    """Count the trials, and the nearest path, that each constraint alone stops, and give its best slack in them."""
+    alone, slack = np.zeros(len(CONSTRAINTS), np.int64), np.full(len(CONSTRAINTS), -np.inf)
+    for size in trials.values:
+        poses = np.vstack([trials.poses, found.pose]) if size == found.size else trials.poses
+        count, best = only_broken(guarded, poses, size)
+        alone, slack = alone + count, np.maximum(slack, best)
+    return alone, slack
+
+
+def _binding(alone: NDArray[np.int64]) -> str:
+    """Name an instrument where one alone stops a path, for there the implant would fit; else what stops the most."""
+    instruments = [CONSTRAINTS.index(name) for name in INSTRUMENT_LIMITS]
+    for among in (instruments, list(range(len(CONSTRAINTS)))):
+        if alone[among].any():
+            return CONSTRAINTS[among[int(alone[among].argmax())]]
+    return ""
+
+
 def _limit(task: Task, name: str) -> float | None:
     """Give what a constraint asks for, with the search's margin and guard; None where it is no clearance."""
     if name not in LIMITS or name in ("access", "in-joint"):
         return None
-    margin = task.config.constraints.segmentation_margin_mm if name == "neural-clearance" else 0.0
+    margin = task.config.constraints.segmentation_margin_mm if LIMITS[name][0] == "neural_mm" else 0.0
     guard = 0.0 if name == "sciatic-notch" else task.config.search.guard_mm
     return float(getattr(task.config.constraints, LIMITS[name][0])) + margin + guard
 
@@ -116,9 +144,10 @@ def _binds(no_path: NoPath) -> str:
     if not no_path.binding:
         return "every trial breaks two constraints or more."
     if no_path.limit_mm is not None and no_path.reached_mm is not None:
+        fits = " The implant itself would fit." if no_path.binding in INSTRUMENT_LIMITS else ""
         return (
             f"{no_path.binding} binds; the best path that keeps all else comes to {no_path.reached_mm:.1f} mm where "
-            f"{no_path.limit_mm:.2f} mm are asked for."
+            f"{no_path.limit_mm:.2f} mm are asked for.{fits}"
         )
     short = -(no_path.reached_mm or 0.0)
     return f"{no_path.binding} binds; it is missed by {short:.1f} {UNIT_OF_SLACK.get(no_path.binding, 'mm')}."

@@ -44,7 +44,7 @@ def make_scene(
         "limits": _limits(config.constraints, config.score, guard_mm=0.0),
         "ramps": _ramps(config.score),
         "weights": _in_order(config.score.weights),
-        "cannula_wall_mm": np.array([config.instruments.cannula_wall_mm]),
+        "instruments": _instruments(config),
         "shell_mm": np.array([config.instruments.shell_mm]),
         "section": section.numbers,
         "hand": np.array([float(joint.side.lateral_x)]),
@@ -90,6 +90,11 @@ def _limits(c: Constraints, score: Score, guard_mm: float) -> Points:
             score.entry_radius_mm.one,
         ]
     )
+
+
+def _instruments(config: TrajectoryConfig) -> Points:
+    tools, stop_mm = config.instruments, config.constraints.instrument_to_margin_mm
+    return np.array([tools.cannula_wall_mm, tools.distractor_wall_mm, 0.5 * tools.pin_mm, stop_mm])
 
 
 def _ramps(score: Score) -> Points:

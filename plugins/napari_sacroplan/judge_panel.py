@@ -31,6 +31,7 @@ __all__ = ["JudgePanel", "headline"]
 ROW_PX = 19
 CONSTRAINT_OF = {
     "neural": "neural-clearance",
+    "access_neural": "cannula-clearance",
     "ventral_cortex": "ventral-cortex",
     "outer_iliac_cortex": "outer-iliac-cortex",
     "sciatic_notch": "sciatic-notch",

@@ -28,6 +28,9 @@ CONSTRAINTS = {
     "cranial-tilt": "cranial tilt",
     "sciatic-notch": "sciatic notch",
     "in-joint": "within the joint",
+    "cannula-clearance": "cannula: canal and foramina",
+    "distractor-clearance": "distractor: canal and foramina",
+    "pin-clearance": "pin: canal and foramina",
 }
 """What each constraint asks for."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from planner.grid import Grid
 from planner.joint.label_distance import label_distance, resample
 from planner.joint.sampling import sample_at
 from planner.labels import Label
+from planner.segmentation.shapes import boxes_of
 from planner.volume import Box, LabelMap
 
 __all__ = ["Face", "FacingBones", "facing_bones"]
@@ -23,6 +23,9 @@ SMOOTHING_VOXELS = 0.5
 """Gaussian on the signed distance, in voxels. Measured on pelves of the JHU atlas voxelised at 1 mm (gap against
 the meshes in the articular zone): 0.3 reads 0.14 mm too narrow, 0.5 0.03 mm, 0.7 reads 0.05 mm too wide and
 rounds the joint's rim."""
+
+BEYOND_SLICES = 3
+"""Distances are worked out this much farther than they are asked for: a spline between slices sees so far `[P]`."""
 
 Points = NDArray[np.float64]
 Field = NDArray[np.float32]
@@ -84,8 +87,9 @@ def facing_bones(labels: LabelMap, hip: Label, spacing_mm: float, reach_mm: floa
     if both_near is None:
         return None
     part = labels.crop(both_near)
-    both = [label_distance(part.values == bone, part.grid) for bone in (Label.SACRUM, hip)]
-    box = _box_of(both[0] + both[1] < reach_mm, pad=3)
+    beyond_mm = reach_mm + BEYOND_SLICES * float(part.grid.spacing_zyx_mm.max())
+    both = [label_distance(part.values == bone, part.grid, beyond_mm) for bone in (Label.SACRUM, hip)]
+    box = _box_of((both[0] + both[1] < reach_mm) & (np.maximum(both[0], both[1]) < reach_mm), pad=3)
     if box is None:
         return None
     coarse = part.grid.crop(box)
@@ -100,8 +104,8 @@ def facing_bones(labels: LabelMap, hip: Label, spacing_mm: float, reach_mm: floa
 
 def _common_box(labels: LabelMap, hip: Label, reach_mm: float) -> Box | None:
     """Where the bounding boxes of the two bones, grown by `reach_mm`, overlap."""
-    found: list[Any] = ndi.find_objects(labels.values, max_label=int(hip))
-    sacrum, bone = found[Label.SACRUM - 1], found[hip - 1]
+    found = boxes_of(labels.values)
+    sacrum, bone = found.get(Label.SACRUM), found.get(hip)
     if sacrum is None or bone is None:
         return None
     pad = np.ceil(reach_mm / labels.grid.spacing_zyx_mm).astype(int)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
+from planner.distance import distance_within
 from planner.grid import Grid
 
 __all__ = ["label_distance", "resample"]
@@ -20,13 +20,14 @@ slices leaves a crease at each `[P]`."""
 Field = NDArray[np.float32]
 
 
-def label_distance(mask: NDArray[np.bool_], grid: Grid) -> Field:
-    """Distance in mm to the label's surface, half a voxel from the outermost centres; positive outside."""
-    spacing = tuple(float(s) for s in grid.spacing_zyx_mm)
-    inside = edt.edt(np.ascontiguousarray(mask), anisotropy=spacing, black_border=False, parallel=1)
-    outside = edt.edt(np.ascontiguousarray(~mask), anisotropy=spacing, black_border=False, parallel=1)
-    half = np.float32(0.5 * min(spacing))
-    distance: Field = np.where(mask, half - inside, outside - half).astype(np.float32)
+def label_distance(mask: NDArray[np.bool_], grid: Grid, reach_mm: float) -> Field:
+    """Distance in mm to the label's surface, half a voxel from the outermost centres; positive outside.
+
+    Neither way is it worked out beyond `reach_mm`.
+    """
+    half = np.float32(0.5 * grid.spacing_zyx_mm.min())
+    inside, outside = (distance_within(m, grid.spacing_zyx_mm, reach_mm) for m in (~mask, mask))
+    distance: Field = np.where(mask, half - inside, outside - half)
     return distance
 
 

@@ -50,8 +50,10 @@ class Sheet:
     def rim_edges(self) -> NDArray[np.int64]:
         """(k, 2) directed edges that belong to one triangle only."""
         n = len(self.vertices_lps)
-        forward, backward = self.edges @ [n, 1], self.edges[:, ::-1] @ [n, 1]
-        return self.edges[~np.isin(forward, backward)]
+        forward, backward = self.edges @ [n, 1], np.sort(self.edges[:, ::-1] @ [n, 1])
+        at = np.minimum(np.searchsorted(backward, forward), len(backward) - 1)
+        rim: NDArray[np.int64] = self.edges[backward[at] != forward]
+        return rim
 
     @cached_property
     def rim(self) -> Mask:
@@ -145,10 +147,10 @@ class Sheet:
     def take(self, mask: Mask) -> tuple[Sheet, NDArray[np.int64]]:
         """Give the triangles all of whose corners are in `mask`, and the old numbers of their vertices."""
         faces = self.faces[mask[self.faces].all(axis=1)]
-        kept = np.unique(faces)
-        number = np.full(len(self.vertices_lps), -1, np.int64)
-        number[kept] = np.arange(len(kept))
-        return Sheet(self.vertices_lps[kept], number[faces].astype(np.int32)), kept.astype(np.int64)
+        used = np.zeros(len(self.vertices_lps), bool)
+        used[faces] = True
+        kept, number = np.flatnonzero(used), np.cumsum(used) - 1
+        return Sheet(self.vertices_lps[kept], number[faces].astype(np.int32)), kept
 
     def flipped(self) -> Sheet:
         """Give the same sheet with every triangle turned over."""

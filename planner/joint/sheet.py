@@ -20,7 +20,11 @@ NEWTON_STEPS = 4
 STEP_LIMIT_MM = 1.0
 """Longest step of a vertex: the sheet starts within a voxel."""
 
+SETTLED_MM = 0.01
+"""Vertices whose distances to the faces differ by less are not moved on: half of it is far below what is seen."""
+
 Points = NDArray[np.float64]
+Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +44,13 @@ class Measured:
     """
 
     sheet: Sheet
-    sacrum_mm: NDArray[np.float64]
-    hip_mm: NDArray[np.float64]
+    sacrum_mm: Numbers
+    hip_mm: Numbers
     across_lps: Points
-    opening_deg: NDArray[np.float64]
+    opening_deg: Numbers
 
     @property
-    def gap_mm(self) -> NDArray[np.float64]:
+    def gap_mm(self) -> Numbers:
         """Bone to bone distance; negative where the labels overlap."""
         return self.sacrum_mm + self.hip_mm
 
@@ -68,13 +72,18 @@ def mid_surface(bones: FacingBones, config: JointConfig) -> Measured | None:
 
 def measure(sheet: Sheet, bones: FacingBones) -> Measured:
     """Distances of each vertex to both faces, and how the faces lie to each other there."""
-    sacrum_mm, sacral = bones.sacrum.signed_distance(sheet.vertices_lps)
-    hip_mm, iliac = bones.hip.signed_distance(sheet.vertices_lps)
+    return Measured(sheet, *_at(sheet.vertices_lps, bones))
+
+
+def _at(points_lps: Points, bones: FacingBones) -> tuple[Numbers, Numbers, Points, Numbers]:
+    """Measure points: distances to sacrum and hip bone, unit vectors across, and the angle between the faces."""
+    sacrum_mm, sacral = bones.sacrum.signed_distance(points_lps)
+    hip_mm, iliac = bones.hip.signed_distance(points_lps)
     across = sacral - iliac
     length = np.linalg.norm(across, axis=1, keepdims=True)
     across = across / np.where(length > 1e-9, length, 1.0)
     facing = np.clip(-np.einsum("ij,ij->i", sacral, iliac), -1.0, 1.0)
-    return Measured(sheet, sacrum_mm, hip_mm, across, np.degrees(np.arccos(facing)))
+    return sacrum_mm, hip_mm, across, np.degrees(np.arccos(facing))
 
 
 def _zero_sheet(bones: FacingBones, reach_mm: float) -> Sheet | None:
@@ -96,9 +105,19 @@ def _settle(raw: Sheet, bones: FacingBones) -> Measured:
     sheet = Sheet(np.where(raw.rim[:, None], raw.vertices_lps, smooth), raw.faces)
     measured = measure(sheet, bones)
     for _ in range(NEWTON_STEPS):
-        sheet = Sheet(sheet.vertices_lps + _step(measured), sheet.faces)
-        measured = measure(sheet, bones)
+        measured = _moved(measured, bones)
     return _turned_lateral(measured)
+
+
+def _moved(measured: Measured, bones: FacingBones) -> Measured:
+    """Take one step to equidistance with the vertices that are not there yet."""
+    astray = np.abs(measured.hip_mm - measured.sacrum_mm) > SETTLED_MM
+    vertices = measured.sheet.vertices_lps.copy()
+    vertices[astray] += _step(measured)[astray]
+    values = [v.copy() for v in (measured.sacrum_mm, measured.hip_mm, measured.across_lps, measured.opening_deg)]
+    for old, new in zip(values, _at(vertices[astray], bones), strict=True):
+        old[astray] = new
+    return Measured(Sheet(vertices, measured.sheet.faces), *values)
 
 
 def _step(measured: Measured) -> Points:

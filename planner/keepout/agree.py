@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from planner.keepout.config import KeepoutConfig
 from planner.keepout.mouths import Mouth
 from planner.keepout.passages import Passage, away_from_ray, mouths_of
 from planner.keepout.region import SacrumRegion
-from planner.keepout.shadow import AIR_HU, image_of, look_through, rays_of
+from planner.keepout.shadow import AIR_HU, look_through, rays_of
 from planner.labels import SACRAL_LEVELS
 from planner.segmentation.model import PelvicFrame
 
@@ -51,11 +50,8 @@ class Witness:
     axis: CentreLine
     frame: PelvicFrame
     config: KeepoutConfig
+    image: NDArray[np.float32]
     passages: tuple[tuple[int, Passage], ...]
-
-    @cached_property
-    def _image(self) -> NDArray[np.float32]:
-        return image_of(self.region)
 
     def brightest_hu(self, mouth: Mouth) -> float:
         """Least of the brightest points on straight ways through the sacrum from a mouth."""
@@ -63,7 +59,7 @@ class Witness:
         origin = self.region.grid.to_index(place)[None]
         row = self.axis.nearest(self.frame.to_pelvic(place))
         _, axes = rays_of(self.axis, self.region, self.frame, mouth.side)
-        low = look_through(self._image, self.region.hull, (origin, axes[row : row + 1]), np.zeros(1))
+        low = look_through(self.image, self.region.hull, (origin, axes[row : row + 1]), np.zeros(1))
         return float(low[0, 0])
 
     def is_at_edge(self, mouth: Mouth) -> bool:

@@ -13,6 +13,7 @@ from planner.keepout.canal import CentreLine
 from planner.keepout.region import SacrumRegion
 from planner.labels import Side
 from planner.segmentation.model import Bones
+from planner.segmentation.shapes import box_of, padded
 
 __all__ = ["reopened"]
 
@@ -28,8 +29,8 @@ SOFT_HU = 50.0
 BELOW_MARROW_HU = 60.0
 """A channel's content is darker than the sacrum's marrow by at least this, or they cannot be told apart `[P]`."""
 
-BLUR_MM = 0.8
-"""Standard deviation of the blur that takes the noise out `[P]`."""
+BLUR_MM, BLUR_REACH = 0.8, 4.0
+"""Standard deviation of the blur that takes the noise out, and of these how far it reaches `[P]`."""
 
 RIM_MM, CORTEX_HU = 1.2, 300.0
 """Of a channel's wall, this much is its own unless as bright as cortex: the image is blurred `[P]`."""
@@ -49,8 +50,13 @@ def reopened(
     """
     limit = np.minimum((SOFT_HU + region.marrow_hu) / 2, region.marrow_hu - BELOW_MARROW_HU)
     zone = _zone(region, bones, line, names)
+    dark = region.bone & zone
+    tight = box_of(dark)
+    if tight is None:
+        return None
+    box = padded(tight, BLUR_REACH * BLUR_MM, region.grid)
     blur = BLUR_MM / float(region.grid.spacing_zyx_mm[0])
-    dark = region.bone & zone & (ndi.gaussian_filter(region.hu, blur) < limit)
+    dark[box] &= ndi.gaussian_filter(region.hu[box], blur, truncate=BLUR_REACH) < limit
     if dark.sum() * np.prod(region.grid.spacing_zyx_mm) < LEAST_MM3:
         return None
     away = distance_within(dark, region.grid.spacing_zyx_mm, 2 * RIM_MM)

@@ -21,7 +21,7 @@ from planner.keepout.mouths import Mouth, assign_levels, find_mouths
 from planner.keepout.paint import on_scan, paint, without_crumbs
 from planner.keepout.passages import Passage, find_passages, tube_of
 from planner.keepout.region import SacrumRegion, sacrum_region
-from planner.keepout.shadow import column_axis
+from planner.keepout.shadow import column_axis, image_of
 from planner.keepout.soft import SoftTissue, find_soft_tissue
 from planner.labels import SACRAL_LEVELS, Keepout, Side, foramen_value
 from planner.segmentation.model import Bones
@@ -156,12 +156,13 @@ def _search(region: SacrumRegion, bones: Bones, config: KeepoutConfig) -> _Searc
         return None
     axis = column_axis(line, region, bones.frame)
     found = find_mouths(network, region, axis, bones.frame, config)
-    passages = find_passages(region, axis, bones.frame)
+    image = image_of(region)
+    passages = find_passages(image, region, axis, bones.frame)
     expected = _expected(bones, axis)
     levels = level_of_each(passages, expected)
     named = [(k, p) for k, p in zip(levels, passages, strict=True) if k is not None and 0 <= k < len(SACRAL_LEVELS)]
     places = places_of_levels(named, expected)
-    witness = Witness(region, axis, bones.frame, config, tuple(named))
+    witness = Witness(region, axis, bones.frame, config, image, tuple(named))
     own, others = witness.on_passages(found)
     taken = {_name(m) for m in own}
     mouths = (*own, *(m for m in _levelled(others, places, bones, axis, config) if _name(m) not in taken))

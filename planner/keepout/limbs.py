@@ -136,12 +136,13 @@ def _sections(network: Field, start: Points, normal: Points, spacing_mm: float) 
     second = np.cross(normal, first)
     ruler = np.arange(-HALF_MM, HALF_MM + GRAIN_MM, GRAIN_MM)
     plane = np.stack(np.meshgrid(ruler, ruler, indexing="ij"), axis=-1).reshape(-1, 2)
-    offsets = (plane @ np.stack([first, second]) - DEPTHS_MM[:, None, None] * normal) / spacing_mm
-    cuts = ndi.map_coordinates(network, (start + offsets).reshape(-1, 3).T, order=1, mode="constant")
+    across = plane @ np.stack([first, second])
     found: list[tuple[Points, float, float]] = []
     here = np.zeros(2)
-    for cut, depth in zip(cuts.reshape(len(DEPTHS_MM), len(ruler), len(ruler)) > 0.5, DEPTHS_MM, strict=True):
-        own = _section(cut, plane, here)
+    for depth in DEPTHS_MM:
+        places = start + (across - depth * normal) / spacing_mm
+        cut = ndi.map_coordinates(network, places.T, order=1, mode="constant")
+        own = _section(cut.reshape(len(ruler), len(ruler)) > 0.5, plane, here)
         if own is None and not found and depth <= LATEST_MM:
             continue
         if own is None or len(own) > FLARE * min((area for _, _, area in found), default=np.inf):

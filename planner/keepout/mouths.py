@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage as ndi
 
@@ -177,13 +178,19 @@ def _cone(normal: NDArray[np.float64]) -> Points:
     return np.vstack([normal, *(np.cos(t) * normal + np.sin(t) * ring for t in tilts)])
 
 
-def _depth(network: Mask, index: NDArray[np.int64], step: NDArray[np.float64]) -> NDArray[np.int64]:
+@njit(cache=True, nogil=True)
+def _depth(network, index, step):  # type: ignore[no-untyped-def]
     """How many unit steps from each point stay within the network."""
-    places = np.round(index[:, None] + np.arange(DEEPEST_STEPS + 1)[:, None] * step).astype(np.int64)
-    limits = np.array(network.shape) - 1
-    within = ((places >= 0) & (places <= limits)).all(axis=2)
-    inside = network[tuple(np.moveaxis(np.clip(places, 0, limits), 2, 0))] & within
-    depth: NDArray[np.int64] = np.where(inside.all(axis=1), DEEPEST_STEPS, inside.argmin(axis=1))
+    depth = np.full(len(index), DEEPEST_STEPS)
+    for i in range(len(index)):
+        for k in range(DEEPEST_STEPS + 1):
+            z = int(np.rint(index[i, 0] + k * step[0]))
+            y = int(np.rint(index[i, 1] + k * step[1]))
+            x = int(np.rint(index[i, 2] + k * step[2]))
+            is_outside = min(z, y, x) < 0 or z >= network.shape[0] or y >= network.shape[1] or x >= network.shape[2]
+            if is_outside or not network[z, y, x]:
+                depth[i] = k
+                break
     return depth
 
 

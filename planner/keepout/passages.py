@@ -14,7 +14,7 @@ from planner.keepout.canal import CentreLine
 from planner.keepout.config import KeepoutConfig
 from planner.keepout.mouths import MOUTH_LATERAL_MM, Mouth, on_axis
 from planner.keepout.region import SacrumRegion
-from planner.keepout.shadow import BESIDE_MM, clearest_ray, image_of, look_through, rays_of
+from planner.keepout.shadow import BESIDE_MM, clearest_ray, look_through, rays_of
 from planner.labels import Side
 from planner.segmentation.model import PelvicFrame
 
@@ -117,9 +117,8 @@ class Passage:
     room: Mask
 
 
-def find_passages(region: SacrumRegion, axis: CentreLine, frame: PelvicFrame) -> list[Passage]:
-    """Find the foramina that the image shows, of both sides, cranial first."""
-    image = image_of(region)
+def find_passages(image: Field, region: SacrumRegion, axis: CentreLine, frame: PelvicFrame) -> list[Passage]:
+    """Find the foramina that the image (`planner.keepout.shadow.image_of`) shows, of both sides, cranial first."""
     with ThreadPoolExecutor(THREADS) as pool:
         sides = pool.map(lambda side: _of_side(side, image, region, axis, frame), Side)
         found = [passage for passages in sides for passage in passages]

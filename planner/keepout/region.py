@@ -109,8 +109,10 @@ def _outside_mm(mask: Mask, coarse: Grid, fine: Grid) -> NDArray[np.float32]:
     """Distance to the label's surface, half a voxel from the outermost centres, as far as it matters."""
     half = np.float32(0.5 * coarse.spacing_zyx_mm.min())
     reach_mm = DEEP_MM + float(coarse.spacing_zyx_mm.max())
-    inside, outside = (distance_within(m, coarse.spacing_zyx_mm, reach_mm) for m in (~mask, mask))
-    return resampled_on(np.where(mask, half - inside, outside - half), coarse, fine)
+    inside, distance = (distance_within(m, coarse.spacing_zyx_mm, reach_mm) for m in (~mask, mask))
+    distance -= half
+    np.subtract(half, inside, out=distance, where=mask)
+    return resampled_on(distance, coarse, fine)
 
 
 def _closed(mask: Mask, grid: Grid, radius_mm: float) -> Mask:

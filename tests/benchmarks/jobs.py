@@ -45,7 +45,7 @@ __all__ = ["JOBS", "OURS", "Job"]
 OURS, GPU = "sacroplan", "GPU"
 SEVEN = ndimage.generate_binary_structure(3, 1)
 SOFT_HU, FLOOD_HU = 150.0, (150.0, 1200.0)
-REACH_MM = 6.0
+REACH_MM, JOINT_MM = 6.0, 18.0
 Tool = Callable[[], Any]
 
 
@@ -298,18 +298,21 @@ def distance_of_label() -> Mapping[str, Tool]:
     half = np.float32(0.5 * spacing.min())
     image = image_of(mask.astype(np.uint8), s)
 
+    def as_far_as(distance: Any) -> Any:
+        return np.clip(distance, half - JOINT_MM, JOINT_MM - half)
+
     def by_scipy() -> Any:
         inside = ndimage.distance_transform_edt(mask, spacing)
         outside = ndimage.distance_transform_edt(~mask, spacing)
-        return np.where(mask, half - inside, outside - half)
+        return as_far_as(np.where(mask, half - inside, outside - half))
 
     def by_sitk() -> Any:
         away = SimpleITK.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
         inside = SimpleITK.SignedMaurerDistanceMap(1 - image, squaredDistance=False, useImageSpacing=True)
         out, back = SimpleITK.GetArrayFromImage(away), SimpleITK.GetArrayFromImage(inside)
-        return np.where(mask, half - back, out - half)
+        return as_far_as(np.where(mask, half - back, out - half))
 
-    return {OURS: lambda: label_distance(mask, s.grid), "scipy": by_scipy, "SimpleITK": by_sitk}
+    return {OURS: lambda: label_distance(mask, s.grid, JOINT_MM), "scipy": by_scipy, "SimpleITK": by_sitk}
 
 
 def distance_nearby() -> Mapping[str, Tool]:

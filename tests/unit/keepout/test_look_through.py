@@ -42,7 +42,7 @@ def test_the_shadow_is_dark_at_the_foramina_and_bright_between(region):
 
 def test_every_passage_is_found_with_its_room(region, true_mouth):
     sacrum, frame = region
-    found = find_passages(sacrum, LINE, frame)
+    found = find_passages(image_of(sacrum), sacrum, LINE, frame)
     assert [p.side for p in found] == [Side.LEFT] * 4 + [Side.RIGHT] * 4
     first = found[0]
     ends = sacrum.grid.to_lps(first.ends_index)

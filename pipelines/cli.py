@@ -20,7 +20,7 @@ from pipelines.packs.command import pack
 from pipelines.pacs.command import pacs
 from planner import NOTICE, __version__
 from planner.backends import Backend
-from planner.devices import describe_fault
+from planner.devices import describe_fault, is_no_memory
 from planner.errors import SacroplanError
 
 if TYPE_CHECKING:
@@ -205,12 +205,17 @@ def series(folder: Input) -> None:
 @app.command()
 def verify(
     folder: Annotated[Path, typer.Argument(help="Result folder of `plan`", show_default=False)],
+    image: Annotated[
+        Path | None, typer.Option("--image", help="The scan that was planned on: checks HU, too", show_default=False)
+    ] = None,
 ) -> None:
-    """Re-check a plan from labels.nii.gz, keepout.nii.gz and plan.json alone."""
+    """Re-check a plan from the files in its folder alone, by other code than the planner's."""
     from pipelines.summary import verification_table
+    from planner.reading import read_scan
     from planner.verify import verify_folder
 
-    verification = verify_folder(folder)
+    # what the plan accepted then is accepted now; an even scan stays as it is
+    verification = verify_folder(folder, read_scan(image, resample=True).source if image else None)
     typer.echo(verification_table(verification))
     if not verification.passed:
         raise typer.Exit(EXIT_FAILED)
@@ -278,16 +283,17 @@ def guarded(command: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         _say("sacroplan: stopped; nothing half-written is left.")
         return 130
-    except MemoryError:
-        _say("sacroplan: not enough memory for this scan; nothing half-written is left.")
-        return EXIT_FAILED
     except BrokenPipeError:  # whoever read our results has gone: `sacroplan series … | head`
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # what is left is written nowhere
         return EXIT_FAILED
     except OSError as error:
         _say(f"sacroplan: {describe_fault(error)} Nothing half-written is left.")
         return EXIT_FAILED
-    except Exception as error:  # the last line of defence: a defect of ours, told without a patient's data
+    except Exception as error:
+        if is_no_memory(error):
+            _say("sacroplan: not enough memory for this scan; nothing half-written is left.")
+            return EXIT_FAILED
+        # the last line of defence: a defect of ours, told without a patient's data
         if os.environ.get(DEBUG_VARIABLE):
             traceback.print_exc()
         _say(f"sacroplan: a defect of this program ({type(error).__name__}); {DEBUG_VARIABLE}=1 shows where.")

@@ -1,10 +1,10 @@
-"""What disks and network shares fail with: the file may be whole, but not the way to it."""
+"""What the machine fails with: disks and network shares, whose files may be whole, and memory."""
 
 from __future__ import annotations
 
 import errno
 
-__all__ = ["describe_fault", "is_device_fault"]
+__all__ = ["describe_fault", "is_device_fault", "is_no_memory"]
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """No room: disk, quota, or the largest file that is allowed."""
@@ -17,11 +17,19 @@ BROKEN = {
 """A disk that fails, or a share that went away or timed out."""
 SPENT = {errno.EMFILE, errno.ENFILE}
 """No file can be opened any more."""
+UNALLOCATED = ("can't start new thread", "Failed to allocate memory")
+"""What Python and ITK say as a `RuntimeError` where memory has run out."""
 
 
 def is_device_fault(error: BaseException) -> bool:
     """Whether an error tells of the disk or share, not of what the file holds."""
     return isinstance(error, OSError) and error.errno in BROKEN | SPENT
+
+
+def is_no_memory(error: BaseException) -> bool:
+    """Whether memory has run out, whichever way a library says so."""
+    spoken = isinstance(error, RuntimeError) and any(words in str(error) for words in UNALLOCATED)
+    return spoken or isinstance(error, MemoryError)
 
 
 def describe_fault(error: OSError) -> str:

@@ -19,6 +19,7 @@ from pipelines.batch.record import RECORD, measures_of, record_of, write_record
 from pipelines.batch.thumbnail import write_thumbnail
 from pipelines.results import complete_or_absent
 from planner.case import CaseSettings
+from planner.devices import is_no_memory
 from planner.dicom.series import SeriesReport
 from planner.errors import BackendError, InputRefusedError, SacroplanError
 
@@ -141,7 +142,7 @@ def _explain(error: Exception) -> Outcome:
         return Outcome(Status.REFUSED, _kebab(error), str(error))
     if isinstance(error, OSError) and error.errno in FULL:
         return Outcome(Status.STOPPED, "disk-full", "The disk is full.")
-    if isinstance(error, MemoryError):
+    if is_no_memory(error):
         return Outcome(Status.FAILED, "memory", "There was not enough memory for this scan.", passing=True)
     if isinstance(error, SacroplanError):
         return Outcome(Status.FAILED, _kebab(error), str(error), passing=isinstance(error, BackendError))

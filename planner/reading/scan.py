@@ -95,6 +95,11 @@ def _existing(path: Path) -> Path:
             f"{path.name}: found nothing at this path, expected a DICOM folder or zip, or an image file.",
             "Check the path.",
         )
+    if not (path.is_file() or path.is_dir()):
+        raise UnreadableFileError(
+            f"{path.name}: found a pipe or device, expected a DICOM folder or zip, or an image file.",
+            "Copy what it gives into a file first.",
+        )
     return path
 
 

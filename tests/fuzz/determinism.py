@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import subprocess
@@ -34,6 +35,8 @@ ENVIRONMENTS = (
     {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"},
 )
 """Surroundings of a process of its own."""
+AS_STORED = ("shape_zyx", "spacing_zyx_mm")
+"""Entries of ``input`` that describe the file: in another order of axes they stand in another order."""
 SHIFT_MM = (13.7, -22.1, 305.3)
 TURN_DEG = (4.0, -3.0, 6.0)
 """A table that stands elsewhere; a patient who lies askew, with the scan's box turned along."""
@@ -56,8 +59,11 @@ class Way:
 
 
 def hash_of(source: Path | Volume) -> str:
-    """Hash of ``plan.json``."""
-    return hashlib.sha256(plan_case(source, CaseSettings(config=COARSE)).document.to_json().encode()).hexdigest()
+    """Hash of ``plan.json``, less the order in which the file has its axes."""
+    content = json.loads(plan_case(source, CaseSettings(config=COARSE)).document.to_json())
+    for told in AS_STORED:
+        content["input"][told].sort()
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def same_bytes(folder: Path) -> Iterator[Way]:

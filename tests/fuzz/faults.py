@@ -235,9 +235,9 @@ def share_fails(case: Case, folder: Path) -> Tally:
     """A share answers with an input/output error at a random file."""
     judge = Judge("a share fails (EIO, ESTALE, ETIMEDOUT)")
     series = _series(case, folder)
-    rng = random.Random(3)
+    rng, slices = random.Random(3), len(list(series.iterdir()))
     for number in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT) * 3:
-        at = rng.randrange(1, 30)
+        at = rng.randrange(1, slices)
         end = in_child(partial(_failing, series, number, at), folder)
         judge(end, (1,), "disk or network share failed", held=True)
     return judge.tally
@@ -247,11 +247,11 @@ def share_stalls(case: Case, folder: Path) -> Tally:
     """A share hangs while a file is opened: for a while, or until the user gives up (Ctrl-C)."""
     judge = Judge("a share stalls")
     series = _series(case, folder)
+    rng, slices = random.Random(4), len(list(series.iterdir()))
     os.mkfifo(series / "pipe.dcm")
     os.mkfifo(folder / "lone")
-    rng = random.Random(4)
     for number in range(STALLS):
-        at = rng.randrange(1, 30)
+        at = rng.randrange(1, slices)
         end = in_child(partial(_stalling, series, at, ends=number % 2 == 0), folder)
         judge(end, (0,) if number % 2 == 0 else (130,), "stopped", held=alone(folder))
     end = in_child(lambda: read_scan(folder / "lone"), folder)

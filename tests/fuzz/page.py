@@ -159,9 +159,8 @@ def _determinism(found: dict[str, Any]) -> Iterator[str]:
     yield "## One scan told in many ways"
     yield ""
     yield (
-        f"{alike} of {len(rows)} ways give the same `plan.json` to the byte: "
-        + "; ".join(r["name"] for r in rows)
-        + "."
+        f"{alike} of {len(rows)} ways give the same `plan.json` to the byte (where the file has its axes in another order, less the "
+        "order of its shape and spacing): " + "; ".join(r["name"] for r in rows) + "."
     )
     yield ""
     words = ", ".join(f"{mm:g} mm where the scan is {how}" for how, mm in found["moved_mm"].items())

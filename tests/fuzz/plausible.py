@@ -21,6 +21,7 @@ from planner.reading import read_scan
 from planner.segmentation import crop_box, load_shape_model, locate_pelvis, segment_bones, thin_cells
 from planner.volume import Volume
 from sample_data import write_dicom_series
+from sample_data.dicom_series import INTERCEPT_HU
 
 __all__ = ["MISTAKES", "Mistake", "met", "usual_findings"]
 
@@ -94,8 +95,14 @@ def _edited(edit: Callable[[pydicom.Dataset], None]) -> Make:
 
 def _values(change: Callable[[np.ndarray], np.ndarray]) -> Make:
     def make(volume: Volume, folder: Path) -> Path:
-        hu = np.clip(change(volume.hu.astype(np.int32)), -32768, 32767)
-        return _as_dicom(Volume(hu.astype(np.int16), volume.grid), folder)
+        hu = change(volume.hu.astype(np.int32))
+        raised = max(0, INTERCEPT_HU - int(hu.min()))  # stored values are not negative: the header takes it off again
+        stored = np.clip(hu + raised, INTERCEPT_HU, 32767).astype(np.int16)
+
+        def lower(ds: pydicom.Dataset) -> None:
+            ds.RescaleIntercept = str(INTERCEPT_HU - raised)
+
+        return _as_dicom(Volume(stored, volume.grid), folder, lower)
 
     return make
 

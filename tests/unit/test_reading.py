@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import itertools
+import os
 import zipfile
 from pathlib import Path
 
@@ -222,6 +223,15 @@ def test_a_large_volume_is_sampled_but_nothing_small_is():
 def test_a_path_that_does_not_exist_is_refused(tmp_path, name):
     for read in (read_scan, list_series):
         with pytest.raises(UnreadableFileError, match=f"{name}: found nothing at this path"):
+            read(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes")
+@pytest.mark.parametrize("name", ["pipe", "pipe.dcm", "pipe.nii.gz"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    for read in (read_scan, list_series):
+        with pytest.raises(UnreadableFileError, match=f"{name}: found a pipe or device"):
             read(tmp_path / name)
 
 

@@ -24,6 +24,9 @@ def test_a_dead_worker_costs_its_case_alone(tmp_path):
         report = run_batch(
             tmp_path / "export", tmp_path / "out", BatchOptions(timeout_s=3, retries=1), engine, planner=deadly_planner
         )
+        running = engine._client.run(lambda dask_worker: set(dask_worker.periodic_callbacks))
+    assert running
+    assert not any("profile" in callbacks for callbacks in running.values())  # it keeps 300 MB a worker
     assert report.statuses == {Status.PLANNED: 2, Status.FAILED: 2}
     records = [json.loads(path.read_text()) for path in tmp_path.glob("out/cases/*/batch.json")]
     assert sorted(record["reason"] for record in records) == ["", "", "timed-out", "worker-died"]

@@ -41,9 +41,22 @@ def test_each_fault_has_its_words(number, words, capsys):
     assert said.count("\n") == 1
 
 
-def test_no_memory_is_told(capsys):
-    assert guarded(raising(MemoryError())) == EXIT_FAILED
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        RuntimeError("Exception thrown in SimpleITK: Failed to allocate memory for image."),
+    ],
+)
+def test_no_memory_is_told(error, capsys):
+    assert guarded(raising(error)) == EXIT_FAILED
     assert "not enough memory" in capsys.readouterr().err
+
+
+def test_other_errors_of_the_kind_are_defects(capsys):
+    assert guarded(raising(RuntimeError("dictionary changed size"))) == EXIT_FAILED
+    assert "defect" in capsys.readouterr().err
 
 
 def test_a_closed_pipe_is_no_defect(capsys, monkeypatch):

@@ -108,5 +108,6 @@ def verification_table(verification: Verification) -> str:
     """Every check with what was found."""
     table = Table("", "check", "side", "found", box=SIMPLE)
     for check in verification.checks:
-        table.add_row("ok" if check.passed else "FAILED", check.name, check.side, check.message)
+        verdict = ("ok" if check.passed else "FAILED") if check.checked else "?"
+        table.add_row(verdict, check.name, check.side, check.message)
     return render(table)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from planner.verify.case import HIPS, SACRUM, Dowel, is_neural, least_distance, point
 from planner.verify.claims import check_claims
-from planner.verify.image import Image, surface_of_cylinder
+from planner.verify.image import surface_of_cylinder
 from planner.verify.model import Check
 
 __all__ = ["check_candidate"]
@@ -31,9 +31,6 @@ GREEN_MM = 5.0
 
 AXIAL_DEG, TILT_DEG = (0.0, 40.0), (-10.0, 30.0)
 """Direction limits (constraint 7)."""
-
-CLOSING_MM = 5.0
-"""The bones with gaps of up to twice this closed are the solid that holds the implant."""
 
 OFFSET_MM = 3.0
 """Centre to the mid-surface: an implant within the joint."""
@@ -145,11 +142,10 @@ def _place(dowel: Dowel) -> Iterator[Check]:
     away = {value: _to_label(dowel, value) for value in (SACRUM, own, other)}
     words = f"sacrum {away[SACRUM]:.1f} mm, own hip bone {away[own]:.1f} mm, other {away[other]:.1f} mm from its centre"
     yield _check(dowel, "side", away[own] < away[other] and away[own] < WAY_IN_MM, words)
-    sacrum, hip = (bones.distance(bones.values == value) for value in (SACRUM, own))
-    inside = bones.sample(_solid(bones, np.minimum(sacrum, hip)), dowel.surface).max()
+    inside = bones.sample(dowel.solid, dowel.surface).max()
     words = f"farthest point {inside:.2f} mm outside the bones' outer walls (negative: inside)"
     yield _check(dowel, "containment", inside <= 0.5 * dowel.case.labels.half_voxel_mm, words)
-    offset = abs(float(bones.sample(sacrum, centre)[0] - bones.sample(hip, centre)[0])) / 2
+    offset = abs(float(bones.sample(dowel.sacrum, centre)[0] - bones.sample(dowel.hip, centre)[0])) / 2
     limit = OFFSET_MM + dowel.case.labels.half_voxel_mm
     words = f"centre {offset:.2f} mm from the mid-surface, at most {limit:.1f}"
     yield _check(dowel, "in-joint", offset <= limit, words)
@@ -159,12 +155,6 @@ def _place(dowel: Dowel) -> Iterator[Check]:
 def _to_label(dowel: Dowel, value: int) -> float:
     near = dowel.bones
     return least_distance(dowel.centre[None], near.points(near.values == value))
-
-
-def _solid(bones: Image, either: Points) -> Points:
-    """Signed distance to the closing of the bones by a ball."""
-    grown = bones.distance(either <= CLOSING_MM)
-    return bones.distance(grown <= -CLOSING_MM)
 
 
 def _free_way(dowel: Dowel) -> Check:

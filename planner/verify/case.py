@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from planner.verify.image import Image, read_image, surface_of_cylinder, surface_of_prism
+from planner.verify.surface import JointSurface, read_surface
 
-__all__ = ["HIPS", "SIDES", "Case", "Dowel", "is_neural", "least_distance", "point", "read_case"]
+__all__ = ["HIPS", "SIDES", "Case", "Dowel", "closed", "is_neural", "least_distance", "point", "read_case"]
 
 SIDES = ("left", "right")
 """Keys of the plan's sides."""
@@ -29,8 +30,12 @@ HIPS = {"left": 2, "right": 3}
 SOFT = 31
 """Value of soft keep-outs in ``keepout.nii.gz``; all others are neural."""
 
-NEAR_MM = 20.0
-"""Box round an implant in which its surroundings are measured."""
+BEHIND_MM, AHEAD_MM, BEYOND_MM, AROUND_MM = 100.0, 70.0, 6.0, 10.0
+"""Farthest that a tip may be deep in bone or short of the anterior margin; how far beyond either, and how far round
+the axis, is looked."""
+
+CLOSING_MM = 5.0
+"""The bones with gaps of up to twice this closed are the solid that holds the implant."""
 
 NEURAL_REACH_MM = 40.0
 """Keep-outs farther from an implant than this are not looked for."""
@@ -43,6 +48,9 @@ ARTICULAR_GAP_MM = 8.0
 
 SQUARE = 1e-3
 """Cosine by which axes that are square to each other may be off."""
+
+EVERY = 50
+"""Of the points of a surface, how many are looked at first."""
 
 MOST_BLOCK = 32
 """Voxels to a block that a plan may claim along an axis."""
@@ -57,6 +65,7 @@ class Case:
     plan: Mapping[str, Any]
     labels: Image
     keepout: Image
+    surfaces: Mapping[str, JointSurface] = field(default_factory=dict)
 
     @cached_property
     def centroids(self) -> dict[int, Points]:
@@ -130,8 +139,27 @@ class Dowel:
 
     @cached_property
     def bones(self) -> Image:
-        """Labels near it."""
-        return self.case.labels.around(self.surface, NEAR_MM)
+        """Labels round it and its axis before and behind."""
+        depth = min(float(self.claims["depth_from_bone_mm"]) + BEYOND_MM, BEHIND_MM)
+        margin = self.claims["clearance"].get("anterior_margin", {"mm": 0.0})
+        ahead = min(float(margin["mm"]) + BEYOND_MM, AHEAD_MM)
+        ends = np.vstack([self.tip - depth * self.direction, self.tip + ahead * self.direction, self.surface])
+        return self.case.labels.around(ends, AROUND_MM)
+
+    @cached_property
+    def sacrum(self) -> Points:
+        """Signed distance to the sacrum there."""
+        return self.bones.distance(self.bones.values == SACRUM)
+
+    @cached_property
+    def hip(self) -> Points:
+        """Signed distance to the own hip bone there."""
+        return self.bones.distance(self.bones.values == HIPS[self.side])
+
+    @cached_property
+    def solid(self) -> Points:
+        """Signed distance to the closing of the two by a ball."""
+        return closed(self.bones, np.minimum(self.sacrum, self.hip))
 
     def clearance(self, claim: str) -> Mapping[str, Any]:
         """Look up a claimed clearance."""
@@ -151,6 +179,11 @@ class Dowel:
         return least_distance(self.surface, near.points(near.values == SOFT))
 
 
+def closed(image: Image, either: Points) -> Points:
+    """Signed distance to the closing, by a ball, of bones of which the nearest is this far."""
+    return image.distance(image.distance(either <= CLOSING_MM) <= -CLOSING_MM)
+
+
 def is_neural(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Canal and foramina: every keep-out but the soft ones."""
     return np.asarray((values > 0) & (values != SOFT))
@@ -160,7 +193,10 @@ def least_distance(surface: Points, points: Points) -> float:
     """Least distance between two clouds of points, mm; infinite if the second is empty."""
     if not len(points):
         return float("inf")
-    return float(np.min(cKDTree(points).query(surface)[0]))
+    tree = cKDTree(points)
+    near = float(tree.query(surface[::EVERY])[0].min())
+    # what is farther than the nearest so far need not be looked for
+    return min(near, float(tree.query(surface, distance_upper_bound=near)[0].min()))
 
 
 def point(values: Any) -> Points:
@@ -189,7 +225,14 @@ def read_case(folder: Path) -> Case:
     if not isinstance(plan, dict):
         raise ValueError("plan.json does not hold an object")
     blocks = _blocks(plan)
-    return Case(plan, read_image(folder / "labels.nii.gz", blocks), read_image(folder / "keepout.nii.gz", blocks))
+    labels, keepout = (read_image(folder / f"{name}.nii.gz", blocks) for name in ("labels", "keepout"))
+    return Case(plan, labels, keepout, _surfaces(folder, plan))
+
+
+def _surfaces(folder: Path, plan: Mapping[str, Any]) -> dict[str, JointSurface]:
+    """Joint surfaces that lie beside the plan."""
+    found = {side: folder / f"joint_{side}.ply" for side in SIDES}
+    return {side: read_surface(path) for side, path in found.items() if path.exists()}
 
 
 def _blocks(plan: Mapping[str, Any]) -> tuple[int, int, int]:

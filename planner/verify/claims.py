@@ -1,8 +1,7 @@
 """Checks of a candidate's other figures: depths, bites, bone removed, instruments, the score's terms, angles, skin.
 
-What needs the image itself cannot be had from the three files: HU along the path and in the shell. The term that
-follows from the shell's mean is checked against that mean. Zones of the joint are not in the files either: the
-articular share is held against the distance between the bones.
+The term that follows from the shell's mean HU is checked against that mean, `planner.verify.scan` checks the mean. The
+articular share is held against the distance between the bones here, against the zones in `planner.verify.joint`.
 """
 
 from __future__ import annotations
@@ -12,18 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.verify.case import HIPS, SACRUM, Dowel, is_neural, least_distance, point
-from planner.verify.image import Image, surface_of_cylinder, surface_of_prism
+from planner.verify.case import AHEAD_MM, AROUND_MM, BEHIND_MM, HIPS, SACRUM, Dowel, is_neural, least_distance, point
+from planner.verify.image import surface_of_cylinder, surface_of_prism
 from planner.verify.model import Check
 
 __all__ = ["check_claims"]
-
-BEHIND_MM, AHEAD_MM, BEYOND_MM, AROUND_MM = 60.0, 40.0, 6.0, 10.0
-"""Farthest that a tip may be deep in bone or short of the anterior margin; how far beyond either, and how far round
-the axis, is looked."""
-
-CLOSING_MM = 5.0
-"""As in `planner.verify.candidate`."""
 
 STEP_MM = 0.25
 """Steps along the axis."""
@@ -63,29 +55,18 @@ Points = NDArray[np.float64]
 
 def check_claims(dowel: Dowel) -> Iterator[Check]:
     """Check what `planner.verify.candidate` does not."""
-    bones = _long_box(dowel)
-    sacrum, hip = (bones.distance(bones.values == value) for value in (SACRUM, HIPS[dowel.side]))
     yield from _removed(dowel)
-    yield from _bites(dowel, bones, sacrum, hip)
-    yield from _along(dowel, bones, np.minimum(sacrum, hip))
+    yield from _bites(dowel)
+    yield from _along(dowel)
     yield from _instruments(dowel)
     yield from _terms(dowel)
-    yield from _in_the_joint(dowel, bones, sacrum, hip)
+    yield from _in_the_joint(dowel)
     yield from _directions(dowel)
     yield from _skin(dowel)
 
 
 def _check(dowel: Dowel, name: str, passed: bool, words: str) -> Check:
     return Check(name, dowel.side, bool(passed), f"{dowel.name}: {words}")
-
-
-def _long_box(dowel: Dowel) -> Image:
-    """Labels round the implant and its axis before and behind."""
-    depth = min(float(dowel.claims["depth_from_bone_mm"]) + BEYOND_MM, BEHIND_MM)
-    margin = dowel.claims["clearance"].get("anterior_margin", {"mm": 0.0})
-    ahead = min(float(margin["mm"]) + BEYOND_MM, AHEAD_MM)
-    ends = np.vstack([dowel.tip - depth * dowel.direction, dowel.tip + ahead * dowel.direction, dowel.surface])
-    return dowel.case.labels.around(ends, AROUND_MM)
 
 
 def _removed(dowel: Dowel) -> Iterator[Check]:
@@ -117,31 +98,29 @@ def _within(dowel: Dowel, points: Points, off_mm: float) -> NDArray[np.bool_]:
     return np.asarray(along & (beyond.max(axis=1) <= off_mm))
 
 
-def _bites(dowel: Dowel, bones: Image, sacrum: Points, hip: Points) -> Iterator[Check]:
+def _bites(dowel: Dowel) -> Iterator[Check]:
     """Measure how deep the surface reaches into each bone."""
     claimed = dowel.claims.get("bite_mm")
     if claimed is None:
         return
-    for name, field in (("sacrum", sacrum), ("hip", hip)):
-        deepest = max(0.0, -float(bones.sample(field, dowel.surface).min()))
+    for name, field in (("sacrum", dowel.sacrum), ("hip", dowel.hip)):
+        deepest = max(0.0, -float(dowel.bones.sample(field, dowel.surface).min()))
         words = f"{deepest:.2f} mm into the {name}, claimed {claimed[name]:.2f} mm"
-        yield _check(dowel, "bite", abs(deepest - claimed[name]) <= bones.half_diagonal_mm, words)
+        yield _check(dowel, "bite", abs(deepest - claimed[name]) <= dowel.bones.half_diagonal_mm, words)
 
 
-def _along(dowel: Dowel, bones: Image, either: Points) -> Iterator[Check]:
+def _along(dowel: Dowel) -> Iterator[Check]:
     """Follow the axis out of the bones: behind to the joint's mouth, before to the anterior margin at most."""
-    grown = bones.distance(either <= CLOSING_MM)
-    solid = bones.distance(grown <= -CLOSING_MM)
-    slack = MARCH_MM + bones.half_diagonal_mm
+    slack = MARCH_MM + dowel.bones.half_diagonal_mm
     depth = float(dowel.claims["depth_from_bone_mm"])
-    found = _leaves(dowel, bones, solid, dowel.tip, -dowel.direction, BEHIND_MM)
+    found = _leaves(dowel, -dowel.direction, BEHIND_MM)
     words = f"tip {found:.1f} mm deep, claimed {depth:.1f} mm"
     yield _check(dowel, "depth-from-bone", abs(found - depth) <= slack, words)
     claims = dowel.claims["clearance"]
     if "anterior_margin" not in claims:
         return
     ahead, witness = float(claims["anterior_margin"]["mm"]), point(claims["anterior_margin"]["at_lps_mm"])
-    leaves = _leaves(dowel, bones, solid, dowel.tip, dowel.direction, AHEAD_MM)
+    leaves = _leaves(dowel, dowel.direction, AHEAD_MM)
     off = float(np.linalg.norm(dowel.tip + ahead * dowel.direction - witness))
     words = f"{ahead:.1f} mm ahead, bones end {leaves:.1f} mm ahead, witness {off:.2f} mm off"
     yield _check(dowel, "anterior-margin", off <= ROUNDING_MM and ahead <= leaves + slack, words)
@@ -151,10 +130,10 @@ def _along(dowel: Dowel, bones: Image, either: Points) -> Iterator[Check]:
     yield _check(dowel, "instrument-stop", good, f"{short:.2f} mm short of the margin, claimed {stop['mm']:.2f} mm")
 
 
-def _leaves(dowel: Dowel, bones: Image, solid: Points, start: Points, way: Points, reach: float) -> float:
-    """Distance from a point within the bones to where a ray leaves them for good or for the first time behind it."""
+def _leaves(dowel: Dowel, way: Points, reach: float) -> float:
+    """Distance from the tip to where a ray leaves the bones for the first time."""
     steps = np.arange(0.0, reach, STEP_MM)
-    outside = bones.sample(solid, start + steps[:, None] * way) > 0
+    outside = dowel.bones.sample(dowel.solid, dowel.tip + steps[:, None] * way) > 0
     return float(steps[outside.argmax()]) if outside.any() else reach
 
 
@@ -212,12 +191,12 @@ def _terms(dowel: Dowel) -> Iterator[Check]:
         yield _check(dowel, "score-terms", abs(value - claimed) <= TERM_ROUNDING, words)
 
 
-def _in_the_joint(dowel: Dowel, bones: Image, sacrum: Points, hip: Points) -> Iterator[Check]:
+def _in_the_joint(dowel: Dowel) -> Iterator[Check]:
     """Check offset and angle to the mid-surface, and how much of the axis can be articular, by the bones' distances."""
     length = float(np.linalg.norm(dowel.tip - dowel.entry))
     along = np.linspace(-length / 2, length / 2, 2 * round(length / 4) + 1)
     places = dowel.centre + along[:, None] * dowel.direction
-    to_sacrum, to_hip = bones.sample(sacrum, places), bones.sample(hip, places)
+    to_sacrum, to_hip = (dowel.bones.sample(field, places) for field in (dowel.sacrum, dowel.hip))
     if not np.isfinite([to_sacrum, to_hip]).all():
         yield _check(dowel, "articular-share", False, "beside the axis there are not both bones")
         return

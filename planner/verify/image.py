@@ -68,7 +68,7 @@ class Image:
 
     def index_zyx(self, points_lps: Points) -> Points:
         """Fractional indices of LPS points, ``(n, 3)`` in order z, y, x."""
-        return np.asarray(np.linalg.solve(self.lps_from_xyz, (points_lps - self.origin_lps).T).T[:, ::-1])
+        return np.asarray((points_lps - self.origin_lps) @ np.linalg.inv(self.lps_from_xyz)[::-1].T)
 
     def around(self, points_lps: Points, margin_mm: float) -> Image:
         """Cut out the box that holds some points with a margin."""
@@ -90,12 +90,24 @@ class Image:
 
     def distance(self, mask: Mask) -> Points:
         """Signed distance of every voxel centre to the face of a mask, mm, negative inside."""
-        spacing = self.spacing_xyz[::-1]
         if not mask.any() or mask.all():
             return np.full(mask.shape, -np.inf if mask.all() else np.inf)
-        outside = ndi.distance_transform_edt(~mask, sampling=spacing)
-        inside = ndi.distance_transform_edt(mask, sampling=spacing)
+        outside, inside = self._to_centres(mask), self._to_centres(~mask)
         return np.asarray(np.where(mask, self.half_voxel_mm - inside, outside - self.half_voxel_mm))
+
+    def distance_outside(self, mask: Mask) -> Points:
+        """Give the same where it is positive; within the mask, minus half a voxel."""
+        if not mask.any():
+            return np.full(mask.shape, np.inf)
+        return np.asarray(np.maximum(self._to_centres(mask), 0) - self.half_voxel_mm)
+
+    def _to_centres(self, mask: Mask) -> Points:
+        """Distance of voxels outside a mask to its nearest voxel's centre, mm (Maurer, 10.1109/TPAMI.2003.1177156)."""
+        binary: Any = SimpleITK.GetImageFromArray(mask.view(np.uint8))
+        binary.SetSpacing(self.spacing_xyz.tolist())
+        maurer: Any = SimpleITK.SignedMaurerDistanceMap
+        field = maurer(binary, squaredDistance=False, useImageSpacing=True)
+        return np.asarray(SimpleITK.GetArrayFromImage(field), np.float64)
 
     def sample(self, field: Points, points_lps: Points) -> Points:
         """Interpolate a field at LPS points; outside the image, the nearest value."""
@@ -106,11 +118,11 @@ class Image:
         return (
             self.shape_zyx == other.shape_zyx
             and np.allclose(self.lps_from_xyz, other.lps_from_xyz, atol=1e-4)
-            and np.allclose(self._corner, other._corner, atol=1e-3)
+            and np.allclose(self.corner_lps, other.corner_lps, atol=1e-3)
         )
 
     @property
-    def _corner(self) -> Points:
+    def corner_lps(self) -> Points:
         """LPS of the file's first voxel."""
         back = (np.array(self.before) + (np.array(self.blocks) - 1) / 2) / self.blocks
         return np.asarray(self.origin_lps - self.lps_from_xyz @ back[::-1])

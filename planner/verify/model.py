@@ -21,12 +21,15 @@ class Check:
         Whether the claim holds.
     message : str
         What was found, and what was claimed.
+    checked : bool
+        False where a file that the claim rests on is not at hand; such a claim does not fail.
     """
 
     name: str
     side: str
     passed: bool
     message: str
+    checked: bool = True
 
 
 @dataclass(frozen=True)
@@ -44,3 +47,8 @@ class Verification:
     def failed(self) -> tuple[Check, ...]:
         """The checks that did not pass."""
         return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def unchecked(self) -> tuple[Check, ...]:
+        """What could not be checked from the files at hand."""
+        return tuple(check for check in self.checks if not check.checked)

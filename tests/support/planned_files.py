@@ -6,8 +6,10 @@ from pathlib import Path
 
 import SimpleITK
 
+from planner.joint.ply import write_joint_ply
 from planner.labels import Side
-from planner.plan import InputDocument, PlanDocument, describe_side
+from planner.plan import InputDocument, PlanDocument, describe_frame, describe_side
+from planner.segmentation.bearings import Bearings
 from planner.volume import LabelMap
 
 from support.planned_slabs import Planned
@@ -35,8 +37,11 @@ def write_plan(folder: Path, planned: Planned) -> None:
             side.value: describe_side(planned.plans[side], planned.joints[side], planned.keepouts.foramina, {})
             for side in Side
         },
+        pelvic_frame=describe_frame(planned.bones.frame, Bearings({}, None, None)),
     )
     folder.mkdir()
+    for side in Side:
+        write_joint_ply(folder / f"joint_{side}.ply", planned.joints[side])
     (folder / "plan.json").write_text(document.to_json())
     write_labels(folder / "labels.nii.gz", planned.bones.labels)
     write_labels(folder / "keepout.nii.gz", planned.keepouts.mask)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 import SimpleITK
 from scipy import ndimage as ndi
 
+from planner.joint.ply import write_joint_ply
 from planner.labels import Side
+from planner.source import ArraySource
 from planner.verify import verify_folder
 
 from support.planned_files import write_plan
@@ -34,17 +37,37 @@ def folder(clean: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(clean, tmp_path / "result"))
 
 
-def failed(folder: Path) -> set[str]:
-    verification = verify_folder(folder)
+def failed(folder: Path, scan: Any = None) -> set[str]:
+    verification = verify_folder(folder, scan)
     assert verification.passed is not bool(verification.failed)
     return {check.name for check in verification.failed}
 
 
-def test_a_plan_as_written_passes_every_check(clean: Path) -> None:
-    verification = verify_folder(clean)
+def test_a_plan_as_written_passes_every_check(clean: Path, planned: Planned) -> None:
+    verification = verify_folder(clean, ArraySource(planned.volume))
     assert [check for check in verification.checks if not check.passed] == []
+    assert verification.unchecked == ()
     assert {check.side for check in verification.checks} == {"both", "left", "right"}
     assert len(verification.checks) > 60
+
+
+def test_what_no_file_speaks_of_is_told_and_does_not_fail(folder: Path) -> None:
+    for side in Side:
+        (folder / f"joint_{side}.ply").unlink()
+    verification = verify_folder(shortened(folder))
+    assert verification.passed
+    assert [(check.name, check.side) for check in verification.unchecked] == [("placement", "left"), ("hu", "both")]
+    assert all(check.message.startswith("not checked: ") for check in verification.unchecked)
+
+
+def shortened(folder: Path, side: str = "left") -> Path:
+    """Keep one candidate, on one side: fewer to check."""
+    path = folder / "plan.json"
+    plan = json.loads(path.read_text())
+    del plan["sides"][side]["candidates"][1:]
+    plan["sides"]["right" if side == "left" else "left"].update(status="not-planned", reason="left out", candidates=[])
+    path.write_text(json.dumps(plan))
+    return folder
 
 
 def first(plan: Plan, side: str = "left") -> Plan:
@@ -79,6 +102,27 @@ def raise_term(plan: Plan, name: str) -> None:
     value = 0.3 if one["terms"][name] > 0.6 else 0.9
     one["score"] += one["weights"][name] * (value - one["terms"][name])
     one["terms"][name] = value
+
+
+def widen(plan: Plan, millimetres: float) -> None:
+    """Claim another safe entry radius, and the score that follows."""
+    one = first(plan)
+    one["safe_entry_radius_mm"] = max(0.0, one["safe_entry_radius_mm"] + millimetres)
+    term = float(np.clip((one["safe_entry_radius_mm"] - 1) / 4, 0, 1))
+    one["score"] += one["weights"]["entry_radius"] * (term - one["terms"]["entry_radius"])
+    one["terms"]["entry_radius"] = term
+
+
+def farther(plan: Plan, structure: str) -> None:
+    """Claim a clearance to a witness that is there, but not the nearest."""
+    one, claimed = first(plan), first(plan)["clearance"][structure]
+    tip, witness = np.array(one["implant_tip_lps_mm"]), np.array(claimed["at_lps_mm"])
+    claimed["at_lps_mm"] = (witness + 3 * (witness - tip) / np.linalg.norm(witness - tip)).tolist()
+    claimed["mm"] += 3
+
+
+def raise_share(plan: Plan, share: float) -> None:
+    first(plan)["articular_share"] = share
 
 
 def turn_round(plan: Plan) -> None:
@@ -157,6 +201,26 @@ TAMPERED: list[tuple[str, Callable[[Plan], object], str]] = [
     ("a deeper bite", lambda p: first(p)["bite_mm"].update(sacrum=first(p)["bite_mm"]["sacrum"] + 2), "bite"),
     ("a bite that is none", lambda p: first(p)["bite_mm"].update(hip=0.0), "bite"),
     ("more room for the entry", lambda p: first(p).update(safe_entry_radius_mm=5.0), "score-terms"),
+    ("more room, and the term with it", lambda p: widen(p, 4.0), "safe-entry-radius"),
+    ("less room, and the term with it", lambda p: widen(p, -4.0), "safe-entry-radius"),
+    ("more room than is ever looked for", lambda p: widen(p, 40.0), "safe-entry-radius"),
+    (
+        "a breach likelier than it is",
+        lambda p: first(p)["breach_probability"].update(navigated=0.3),
+        "breach-probability",
+    ),
+    (
+        "a breach where the bones are less sure",
+        lambda p: p["sides"]["left"]["joint"].update(outline_error_mm=30.0),
+        "breach-probability",
+    ),
+    (
+        "a breach known better than it can be",
+        lambda p: first(p)["breach_probability"].update(fluoroscopic_se=0.2),
+        "breach-standard-error",
+    ),
+    ("a cortex that is not the nearest", lambda p: farther(p, "ventral_cortex"), "ventral-cortex-nearest"),
+    ("articular where it is not", lambda p: raise_share(p, 0.0), "articular-zones"),
     ("denser bone", lambda p: first(p).update(hu_shell_mean=135.0), "score-terms"),
     ("less in the articular zone", lambda p: first(p).update(articular_share=0.6), "score-terms"),
     ("alignment claimed", lambda p: raise_term(p, "coplanar"), "score-terms"),
@@ -176,12 +240,48 @@ TAMPERED: list[tuple[str, Callable[[Plan], object], str]] = [
 @pytest.mark.parametrize(("tamper", "caught"), [t[1:] for t in TAMPERED], ids=[t[0] for t in TAMPERED])
 def test_tampering_with_the_plan_is_caught(folder: Path, tamper: Callable[[Plan], object], caught: str) -> None:
     path = folder / "plan.json"
-    plan = json.loads(path.read_text())
-    for entry in plan["sides"].values():
-        del entry["candidates"][1:]  # fewer to check
+    plan = json.loads(shortened(folder).joinpath("plan.json").read_text())
     tamper(plan)
     path.write_text(json.dumps(plan))
     assert caught in failed(folder)
+
+
+TAMPERED_HU: dict[str, tuple[Callable[[Plan], object], str]] = {
+    "another shell": (lambda p: first(p).update(hu_shell_mean=first(p)["hu_shell_mean"] - 20), "hu-shell"),
+    "denser bone on the axis": (lambda p: first(p)["hu_path"].__setitem__(20, 900), "hu-path"),
+    "an axis cut short": (lambda p: first(p)["hu_path"].pop(), "hu-path"),
+    "skin 4 mm off": (lambda p: move_skin(p, 4.0), "skin-on-scan"),
+}
+
+
+def move_skin(plan: Plan, millimetres: float) -> None:
+    """Move the skin entry on the axis."""
+    one = first(plan)
+    tip, skin = np.array(one["implant_tip_lps_mm"]), np.array(one["skin_entry_lps_mm"])
+    one["skin_entry_lps_mm"] = (skin + millimetres * (tip - skin) / np.linalg.norm(tip - skin)).tolist()
+    one["depth_from_skin_mm"] -= millimetres
+
+
+@pytest.mark.parametrize("name", TAMPERED_HU)
+def test_tampering_with_hu_is_caught_by_the_scan(folder: Path, planned: Planned, name: str) -> None:
+    tamper, caught = TAMPERED_HU[name]
+    plan = json.loads(shortened(folder).joinpath("plan.json").read_text())
+    tamper(plan)
+    (folder / "plan.json").write_text(json.dumps(plan))
+    assert caught in failed(folder, ArraySource(planned.volume))
+    assert caught not in failed(folder)
+
+
+def test_a_scan_of_another_grid_is_told(folder: Path, planned: Planned) -> None:
+    z, y, x = planned.volume.hu.shape
+    part = planned.volume.crop((slice(0, z), slice(1, y), slice(0, x)))
+    assert failed(shortened(folder), ArraySource(part)) == {"scan-grid"}
+
+
+def test_a_surface_moved_out_of_the_joint_is_caught(folder: Path, planned: Planned) -> None:
+    joint = planned.joints[Side.LEFT]
+    write_joint_ply(folder / "joint_left.ply", replace(joint, vertices_lps=joint.vertices_lps + np.array([6.0, 0, 0])))
+    assert "joint-surface" in failed(shortened(folder))
 
 
 def rewrite(path: Path, change: Callable[[Any], Any]) -> None:
@@ -197,27 +297,17 @@ def exchange_hips(labels: Any) -> Any:
 
 def test_labels_with_the_hips_exchanged_are_caught(folder: Path) -> None:
     rewrite(folder / "labels.nii.gz", exchange_hips)
-    assert {"laterality", "side"} <= failed(folder)
+    assert {"laterality", "side"} <= failed(shortened(folder))
 
 
 def test_bone_taken_away_is_caught(folder: Path) -> None:
     rewrite(folder / "labels.nii.gz", lambda labels: np.where(labels == 2, 0, labels).astype(np.uint8))
-    assert "containment" in failed(folder)
+    assert "containment" in failed(shortened(folder))
 
 
 def test_keepouts_erased_are_caught(folder: Path) -> None:
     rewrite(folder / "keepout.nii.gz", np.zeros_like)
-    assert {"neural-clearance", "foramen-voxels"} <= failed(folder)
-
-
-def shortened(folder: Path) -> Path:
-    """Keep one candidate a side: fewer to check."""
-    path = folder / "plan.json"
-    plan = json.loads(path.read_text())
-    for entry in plan["sides"].values():
-        del entry["candidates"][1:]
-    path.write_text(json.dumps(plan))
-    return folder
+    assert {"neural-clearance", "foramen-voxels"} <= failed(shortened(folder))
 
 
 @pytest.mark.parametrize(
@@ -226,7 +316,7 @@ def shortened(folder: Path) -> Path:
 )
 def test_a_keepout_that_is_gone_is_caught(folder: Path, value: int, caught: str) -> None:
     rewrite(folder / "keepout.nii.gz", lambda keepout: np.where(keepout == value, 0, keepout).astype(np.uint8))
-    assert caught in failed(shortened(folder))
+    assert caught in failed(shortened(folder, "right" if value > 20 else "left"))
 
 
 def test_keepouts_that_are_moved_are_caught(folder: Path) -> None:
@@ -260,12 +350,12 @@ def test_keepouts_that_grow_to_the_implant_are_caught(folder: Path, planned: Pla
         return keepout
 
     rewrite(folder / "keepout.nii.gz", grow)
-    assert {"neural-clearance", "neural-proven", "neural-limit", "grade"} <= failed(folder)
+    assert {"neural-clearance", "neural-proven", "neural-limit", "grade"} <= failed(shortened(folder))
 
 
-@pytest.mark.parametrize("name", ["plan.json", "labels.nii.gz", "keepout.nii.gz"])
+@pytest.mark.parametrize("name", ["plan.json", "labels.nii.gz", "keepout.nii.gz", "joint_left.ply"])
 def test_a_file_that_is_gone_or_damaged_fails_without_an_error(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"{")
     assert failed(folder) == {"files"}
     (folder / name).unlink()
-    assert failed(folder) == {"files"}
+    assert name.endswith(".ply") or failed(folder) == {"files"}

@@ -21,7 +21,7 @@ from support.slab_pelvis import SlabPelvis
 
 __all__ = ["SOLVERS", "best_paths"]
 
-SOLVERS = ("differential_evolution", "dual_annealing")
+SOLVERS = ("differential_evolution", "dual_annealing", "direct", "shgo")
 SIZE = (8.0, 20.0)
 EVALUATIONS = 9_000
 """What each solver may spend; the search's grid and climbs spend about as much."""
@@ -61,9 +61,13 @@ def by_search() -> Numbers:
 
 
 def by_solver(name: str) -> Callable[[], Numbers]:
+    # Powell's method needs no slope: the objective has none where a constraint begins to break
+    powell = {"method": "Powell", "options": {"maxfev": EVALUATIONS // 24}}
     limits: dict[str, dict[str, Any]] = {
         "differential_evolution": {"maxiter": EVALUATIONS // 75 - 1, "popsize": 15, "rng": 1, "polish": False},
         "dual_annealing": {"maxfun": EVALUATIONS, "rng": 1, "no_local_search": True},
+        "direct": {"maxfun": EVALUATIONS, "maxiter": EVALUATIONS, "vol_tol": 0.0},
+        "shgo": {"n": 256, "sampling_method": "sobol", "minimizer_kwargs": powell},
     }
     return lambda: np.array([-getattr(optimize, name)(objective, BOUNDS, **limits[name]).fun])
 

@@ -86,7 +86,7 @@ def _check(dowel: Dowel, name: str, passed: bool, words: str) -> Check:
 
 
 def _shape(dowel: Dowel) -> Iterator[Check]:
-    length, claimed = float(np.linalg.norm(dowel.tip - dowel.entry)), float(dowel.claims["implant"]["length_mm"])
+    length, claimed = dowel.length, float(dowel.claims["implant"]["length_mm"])
     words = f"ends are {length:.2f} mm apart, length {claimed:g} mm, diameter {2 * dowel.radius:g} mm"
     yield _check(dowel, "implant-size", abs(length - claimed) <= ROUNDING_MM and dowel.radius > 0, words)
     yield _check(dowel, "posterior-entry", dowel.entry[1] > dowel.tip[1], "entry posterior to tip")

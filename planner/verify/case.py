@@ -49,6 +49,9 @@ ARTICULAR_GAP_MM = 8.0
 SQUARE = 1e-3
 """Cosine by which axes that are square to each other may be off."""
 
+MOST_MM = 200.0
+"""No implant is longer or wider."""
+
 EVERY = 50
 """Of the points of a surface, how many are looked at first."""
 
@@ -117,14 +120,23 @@ class Dowel:
         return np.asarray((self.entry + self.tip) / 2)
 
     @property
+    def length(self) -> float:
+        """From end to end."""
+        return _sized(float(np.linalg.norm(self.tip - self.entry)))
+
+    @property
     def direction(self) -> Points:
         """Unit vector from entry to tip."""
-        return np.asarray((self.tip - self.entry) / np.linalg.norm(self.tip - self.entry))
+        return np.asarray((self.tip - self.entry) / self.length)
 
     @property
     def radius(self) -> float:
         """Half the claimed diameter."""
-        return float(self.claims["implant"]["diameter_mm"]) / 2
+        return _sized(float(self.claims["implant"]["diameter_mm"]) / 2)
+
+    def stations(self, step_mm: float) -> int:
+        """How many steps, no longer than this, its length takes."""
+        return int(np.ceil(round(self.length, 2) / step_mm))
 
     @cached_property
     def surface(self) -> Points:
@@ -177,6 +189,19 @@ class Dowel:
         """The same to a soft keep-out."""
         near = self.case.keepout.around(self.surface, NEURAL_REACH_MM)
         return least_distance(self.surface, near.points(near.values == SOFT))
+
+
+def _sized(mm: float) -> float:
+    """Let pass what may be an implant's size: points are laid on it.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    if not 0 <= mm <= MOST_MM:
+        raise ValueError(f"expected an implant of at most {MOST_MM:g} mm, found {mm:g} mm")
+    return mm
 
 
 def closed(image: Image, either: Points) -> Points:

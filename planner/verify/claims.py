@@ -85,7 +85,7 @@ def _removed(dowel: Dowel) -> Iterator[Check]:
 def _within(dowel: Dowel, points: Points, off_mm: float) -> NDArray[np.bool_]:
     """Points within the implant, made larger by `off_mm`."""
     away = points - dowel.centre
-    along = np.abs(away @ dowel.direction) <= np.linalg.norm(dowel.tip - dowel.entry) / 2 + off_mm
+    along = np.abs(away @ dowel.direction) <= dowel.length / 2 + off_mm
     section = dowel.claims.get("section")
     if section is None:
         aside = np.linalg.norm(away - (away @ dowel.direction)[:, None] * dowel.direction, axis=1)
@@ -193,8 +193,7 @@ def _terms(dowel: Dowel) -> Iterator[Check]:
 
 def _in_the_joint(dowel: Dowel) -> Iterator[Check]:
     """Check offset and angle to the mid-surface, and how much of the axis can be articular, by the bones' distances."""
-    length = float(np.linalg.norm(dowel.tip - dowel.entry))
-    along = np.linspace(-length / 2, length / 2, 2 * round(length / 4) + 1)
+    along = np.linspace(-0.5, 0.5, 2 * round(dowel.length / 4) + 1) * dowel.length
     places = dowel.centre + along[:, None] * dowel.direction
     to_sacrum, to_hip = (dowel.bones.sample(field, places) for field in (dowel.sacrum, dowel.hip))
     if not np.isfinite([to_sacrum, to_hip]).all():

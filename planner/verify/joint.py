@@ -49,9 +49,8 @@ def check_surface(around: Surroundings, side: str) -> Iterator[Check]:
 
 def check_articular_share(dowel: Dowel, around: Surroundings) -> Check:
     """Share of the axis whose nearest surface is articular."""
-    length = float(dowel.claims["implant"]["length_mm"])
-    count = 2 * (int(np.ceil(length / STATION_MM)) // 2) + 1
-    along = np.linspace(-length / 2, length / 2, count)
+    count = 2 * (dowel.stations(STATION_MM) // 2) + 1
+    along = np.linspace(-0.5, 0.5, count) * dowel.length
     articular, ligamentous = around.joint.distances(dowel.centre + along[:, None] * dowel.direction)
     beyond = np.maximum(articular - ARTICULAR_REACH_MM, articular - ligamentous)
     slack = ZONE_VOXELS * around.image.half_diagonal_mm

@@ -48,11 +48,6 @@ class Moved:
     dowel: Dowel
     around: Surroundings
 
-    @property
-    def length(self) -> float:
-        """Of the implant, mm."""
-        return float(np.linalg.norm(self.dowel.tip - self.dowel.entry))
-
     @cached_property
     def neural_limit(self) -> float:
         """Distance to keep-outs that was planned with: a wider margin than the default stands in its proof."""
@@ -77,7 +72,7 @@ class Moved:
     @cached_property
     def body(self) -> Points:
         """Points of its surface and its axis, in its own axes from its centre."""
-        along = np.linspace(-0.5, 0.5, int(np.ceil(self.length / STEP_MM)) + 1) * self.length
+        along = np.linspace(-0.5, 0.5, self.dowel.stations(STEP_MM) + 1) * self.dowel.length
         shares = np.linspace(0, 1, int(np.ceil(np.abs(self.outline).max() / STEP_MM)), endpoint=False)
         face = (shares[:, None, None] * self.outline).reshape(-1, 2)
         return np.vstack([_extruded(along, self.outline), _extruded(along[[0, -1]], face), _axis(along)])
@@ -121,7 +116,7 @@ class Moved:
         No part lies farther from the axis than the outline does, so that only what comes near is looked at closely.
         """
         hazards = ("neural", "ventral", "outer")
-        line = _axis(np.linspace(-0.5, 0.5, int(np.ceil(self.length / STEP_MM)) + 1) * self.length)
+        line = _axis(np.linspace(-0.5, 0.5, self.dowel.stations(STEP_MM) + 1) * self.dowel.length)
         least = np.stack(self.around.least(poses.points(line), *hazards)) - np.linalg.norm(self.outline, axis=1).max()
         close = np.flatnonzero((least - FLOORS_MM).min(axis=0) <= reach_mm)
         least[:, close] = self.around.least(poses.part(close).points(self.body), *hazards)
@@ -129,11 +124,11 @@ class Moved:
 
     def ahead(self, poses: Poses) -> Slacks:
         """From the tip to the anterior margin: the joint's edge, or the way out of the bones if nearer."""
-        leaves = self._leaves(poses, self.length / 2, 1.0)
+        leaves = self._leaves(poses, self.dowel.length / 2, 1.0)
         away = self.around.joint.edge_lps - poses.centres[:, None]
         along, aside = (np.einsum("nkj,nj->nk", away, poses.axes[:, k]) for k in (0, 1))
         counts = (along > 0) & (np.abs(aside) <= np.abs(self.outline[:, 0]).max() + RIM_MM)
-        edge = np.where(counts, along - self.length / 2, np.inf).min(axis=1, initial=np.inf)
+        edge = np.where(counts, along - self.dowel.length / 2, np.inf).min(axis=1, initial=np.inf)
         return np.asarray(np.minimum(leaves, edge))
 
     def _leaves(self, poses: Poses, start: float, sign: float) -> Slacks:
@@ -163,7 +158,7 @@ class Moved:
 
     def _in_joint(self, poses: Poses) -> dict[str, Slacks]:
         """Offset and angle to the mid-surface, by the distances of the two bones."""
-        along = np.linspace(-0.5, 0.5, 2 * round(self.length / 4) + 1) * self.length
+        along = np.linspace(-0.5, 0.5, 2 * round(self.dowel.length / 4) + 1) * self.dowel.length
         sacrum, hip = self.around.sample(poses.points(_axis(along)), "sacrum", "hip")
         offset = (sacrum - hip) / 2
         angle = np.degrees(np.arcsin(np.minimum(1.0, np.abs(offset @ along / (along @ along)))))
@@ -172,12 +167,12 @@ class Moved:
 
     def _way_in(self, poses: Poses) -> dict[str, Slacks]:
         """Cannula and distractor: behind the joint's dorsal mouth, and from there to the implant."""
-        mouth = self._leaves(poses, -self.length / 2, -1.0)
+        mouth = self._leaves(poses, -self.dowel.length / 2, -1.0)
         reach = np.where(np.isfinite(mouth), mouth, 0.0)
         half = np.abs(self.outline).max(axis=0)
         tube = np.vstack([self.outline * (half + CANNULA_WALL_MM) / half, np.zeros((1, 2))])
-        behind = _extruded(-np.arange(0.0, CANNULA_MM, STEP_MM), tube) - _axis(self.length / 2 + reach)[:, None]
-        before = _axis(-np.linspace(0, 1, 16)) * reach[:, None, None] - [self.length / 2, 0, 0]
+        behind = _extruded(-np.arange(0.0, CANNULA_MM, STEP_MM), tube) - _axis(self.dowel.length / 2 + reach)[:, None]
+        before = _axis(-np.linspace(0, 1, 16)) * reach[:, None, None] - [self.dowel.length / 2, 0, 0]
         channel = before[:, :, None] + np.pad(self.outline, ((0, 0), (1, 0)))
         cannula, line = poses.points(behind), poses.points(before)
         bone = [*self.around.least(cannula, "sacrum", "hip"), *self.around.least(line, "sacrum", "hip")]

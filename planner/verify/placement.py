@@ -118,7 +118,7 @@ def breach_margins(moved: Moved, model: str) -> Points:
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
     stated = dowel.case.plan["sides"][dowel.side]["joint"].get("outline_error_mm")
     nearer = normal[:, 5] * (float(stated or 0.0) / NORMAL_P95)
-    poses = moved.poses(tips - 0.5 * moved.length * ways, ways)
+    poses = moved.poses(tips - 0.5 * dowel.length * ways, ways)
     margins = moved.breach_margin(poses, nearer + SHIFT_MM) - nearer
     return np.asarray(margins.reshape(REPLICATES, EACH))
 

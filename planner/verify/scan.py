@@ -139,8 +139,7 @@ def _axis(path: PathOnScan) -> Iterator[Check]:
 def _shell(path: PathOnScan, joint: JointSurface) -> Check:
     """Mean HU of the shell, at the points that it is defined by."""
     dowel = path.dowel
-    length = float(dowel.claims["implant"]["length_mm"])  # as long as its ends are apart: checked elsewhere
-    along = np.linspace(-0.5, 0.5, int(np.ceil(length / STATION_MM)) + 1) * length
+    along = np.linspace(-0.5, 0.5, dowel.stations(STATION_MM) + 1) * dowel.length
     ring = _ring(dowel, joint)
     found = float(path.hu((dowel.centre + along[:, None, None] * dowel.direction + ring).reshape(-1, 3)).mean())
     claimed = float(dowel.claims["hu_shell_mean"])

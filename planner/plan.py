@@ -22,6 +22,7 @@ from planner.joint.model import Joint, Third
 from planner.keepout.model import Foramen
 from planner.labels import Side
 from planner.lateral.model import BoneVolumes, LateralPlan, Rod
+from planner.outcome import Status
 from planner.segmentation.bearings import Bearings, FlatPlace
 from planner.segmentation.model import PelvicFrame, Sureness
 from planner.trajectory.model import Candidate, Clearance, NoPath, SidePlan, ThirdBest
@@ -414,14 +415,19 @@ class RodDocument(Document):
     section: SectionDocument | None = None
 
 
-class LateralDocument(Document):
+class OutcomeDocument(Document):
+    """See `planner.outcome.Outcome`."""
+
+    status: Status
+    reason: str
+
+
+class LateralDocument(OutcomeDocument):
     """See `planner.lateral.model.LateralPlan`; there only where the comparison was asked for.
 
     ``posterior_bone_removed_mm3`` is that of the side's first candidate, counted in the same way.
     """
 
-    status: Literal["planned", "unverified", "no-safe-path", "not-planned"]
-    reason: str
     implant_id: str
     rods: list[RodDocument] = []
     spacing_mm: list[float] = []
@@ -436,11 +442,9 @@ class LateralDocument(Document):
     posterior_bone_removed_mm3: BoneVolumesDocument | None = None
 
 
-class InjectionDocument(Document):
+class InjectionDocument(OutcomeDocument):
     """See `planner.injection.model.InjectionPlan`; there only where it was asked for."""
 
-    status: Literal["planned", "unverified", "no-safe-path", "not-planned"]
-    reason: str
     gauge: int
     diameter_mm: float
     entry: Literal["posterior-inferior", "middle", ""] = ""
@@ -457,11 +461,9 @@ class InjectionDocument(Document):
     binding: str = ""
 
 
-class SideDocument(Document):
+class SideDocument(OutcomeDocument):
     """One side: what was found there and what is proposed."""
 
-    status: Literal["planned", "unverified", "no-safe-path", "not-planned"]
-    reason: str
     joint: JointDocument | None = None
     foramina: list[ForamenDocument] = []
     landmarks: dict[str, Point] = {}
@@ -817,7 +819,7 @@ def describe_lateral(plan: LateralPlan) -> LateralDocument:
     """Write the lateral rods of a side down."""
     there = bool(plan.rods)
     return LateralDocument(
-        status=plan.status,  # type: ignore[arg-type]
+        status=plan.status,
         reason=plan.reason,
         implant_id=plan.implant_id,
         rods=[_rod(number, rod, plan.implant_id) for number, rod in enumerate(plan.rods, start=1)],
@@ -869,7 +871,7 @@ def describe_injection(plan: InjectionPlan) -> InjectionDocument:
     """Write the needle's path of a side down."""
     there = bool(np.isfinite(plan.tip_lps).all())
     return InjectionDocument(
-        status=plan.status,  # type: ignore[arg-type]
+        status=plan.status,
         reason=plan.reason,
         gauge=plan.gauge,
         diameter_mm=_number(plan.diameter_mm),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.labels import Side
+from planner.outcome import Outcome
 from planner.trajectory.model import Clearance
 
 __all__ = ["InjectionPlan"]
@@ -19,17 +19,11 @@ def _nowhere() -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, eq=False)
-class InjectionPlan:
+class InjectionPlan(Outcome):
     """A needle's path into one joint, or why there is none.
 
     Attributes
     ----------
-    side : Side
-        The patient's side.
-    status : str
-        ``planned``, ``unverified``, ``no-safe-path`` or ``not-planned``.
-    reason : str
-        One sentence; empty only for ``planned``.
     gauge : int
         Of the needle.
     diameter_mm : float
@@ -54,9 +48,6 @@ class InjectionPlan:
         With ``no-safe-path``: the limit that turned down the most paths last.
     """
 
-    side: Side
-    status: str
-    reason: str
     gauge: int
     diameter_mm: float
     entry: str = ""

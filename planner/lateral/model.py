@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from planner.labels import Side
+from planner.outcome import Outcome
 from planner.trajectory.model import Clearance
 
 __all__ = ["BoneVolumes", "LateralPlan", "Rod"]
@@ -80,17 +80,11 @@ class Rod:
 
 
 @dataclass(frozen=True, eq=False)
-class LateralPlan:
+class LateralPlan(Outcome):
     """The lateral rods of one side, or why there are none.
 
     Attributes
     ----------
-    side : Side
-        The patient's side.
-    status : str
-        ``planned``, ``unverified``, ``no-safe-path`` or ``not-planned``.
-    reason : str
-        One sentence; empty only for ``planned``.
     implant_id : str
         Catalogue entry.
     rods : tuple of Rod
@@ -111,9 +105,6 @@ class LateralPlan:
         Bone that the first posterior candidate takes, in the same way.
     """
 
-    side: Side
-    status: str
-    reason: str
     implant_id: str
     rods: tuple[Rod, ...] = ()
     spacing_mm: tuple[float, ...] = ()

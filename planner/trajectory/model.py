@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.findings import Finding
-from planner.labels import Side
+from planner.outcome import Outcome
 
 __all__ = ["Candidate", "Clearance", "Give", "NoPath", "PlacementError", "SidePlan", "ThirdBest"]
 
@@ -223,17 +223,11 @@ class ThirdBest:
 
 
 @dataclass(frozen=True, eq=False)
-class SidePlan:
+class SidePlan(Outcome):
     """What is proposed for one side.
 
     Attributes
     ----------
-    side : Side
-        The patient's side.
-    status : str
-        ``planned``, ``unverified``, ``no-safe-path`` or ``not-planned``.
-    reason : str
-        One sentence; empty only for ``planned``.
     candidates : tuple of Candidate
         At most three, best first, distinct; empty unless ``planned`` or ``unverified``.
     rejected : mapping of str to int
@@ -246,9 +240,6 @@ class SidePlan:
         ``middle`` and ``inferior``: the tension between deep recess and vessels; only the first is ever proposed.
     """
 
-    side: Side
-    status: str
-    reason: str
     candidates: tuple[Candidate, ...]
     rejected: Mapping[str, int]
     findings: tuple[Finding, ...] = ()

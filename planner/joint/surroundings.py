@@ -12,7 +12,7 @@ from planner.joint.profiles import GAP_HU_RANGE, GapFit
 from planner.joint.recess import usually_apart_mm
 from planner.joint.sheet import Measured
 from planner.labels import Side
-from planner.segmentation.model import Bones, ShapeFit
+from planner.segmentation.model import Bones, PelvicFrame, ShapeFit
 from planner.volume import Volume
 
 __all__ = ["accessory_joint_findings", "metal_findings", "vacuum_findings"]
@@ -24,8 +24,11 @@ METAL_MM3 = 20.0
 """Less metal is a bright voxel of cortex or a clip `[P]`."""
 
 GAS_HU, BELOW_USUAL_HU = -120.0, 150.0
-"""Darker than fat, even where the gap is blurred, and darker than is usual in this joint: gas. A sharp kernel darkens
-every gap, to -200 HU here and there `[P]`."""
+"""Darker than fat, even where the gap is blurred, and darker than is usual in this joint: gas `[P]`."""
+
+CARTILAGE_HU = 90.0
+"""Where a joint is usually darker than its cartilage, see `JointConfig.gap_hu`, a sharp kernel overshoots; here and
+there, where cortices are dense, it does so twice as much `[P]`."""
 
 GAS_MM2 = 20.0
 """Smallest patch of gas that is reported `[P]`."""
@@ -39,6 +42,13 @@ CONTACT_MM2 = 45.0
 
 USUALLY_APART_MM = 6.5
 """Where the bones of 28 people lie further apart than this on average, they have no business to meet `[P]`."""
+
+NECK_MM = 4.0
+"""A contact that runs on into the joint's own by a strip twice this wide is the joint, which reaches further back in
+some people: on the male of HuBMAP it does, by eye too `[P]`."""
+
+HIGHEST = 0.9
+"""A contact above this share of the articular zone's height is one of L5's processes with the ilium `[P]`."""
 
 APART_MM = 3.0
 """Where no shape was fitted: a contact nearer than this to the articular zone is its ragged edge `[P]`."""
@@ -76,7 +86,8 @@ def vacuum_findings(measured: Measured, fit: GapFit, articular: Mask, side: Side
     if not articular.any():
         return ()
     usual = max(float(np.median(fit.lowest_hu[articular])), GAP_HU_RANGE[0])
-    patch = measured.sheet.largest(articular & (fit.lowest_hu < min(GAS_HU, usual - BELOW_USUAL_HU)))
+    limit = min(GAS_HU, usual - BELOW_USUAL_HU - max(CARTILAGE_HU - usual, 0.0))
+    patch = measured.sheet.largest(articular & (fit.lowest_hu < limit))
     area = float(measured.sheet.vertex_areas_mm2[patch].sum())
     if area < GAS_MM2:
         return ()
@@ -87,16 +98,16 @@ def vacuum_findings(measured: Measured, fit: GapFit, articular: Mask, side: Side
 def accessory_joint_findings(measured: Measured, articular: Mask, bones: Bones, side: Side) -> tuple[Finding, ...]:
     """Say that the bones also meet behind the joint, where the way in may lie: an accessory joint, an osteophyte.
 
-    A contact may run into the articular zone, which is then drawn over it: what is joint and what is recess is read
-    from the fitted shape.
+    A contact may touch the articular zone, which is then drawn over it: what is joint and what is recess is read from
+    the fitted shape. What runs on from the joint itself without a neck is none.
     """
     sheet = measured.sheet
     gap = sheet.smooth(measured.gap_mm, sheet.rings(AVERAGE_MM))
     if not articular.any():
         return ()
-    depth = sheet.vertices_lps @ bones.frame.posterior_lps
-    behind = depth > np.median(depth[articular])
-    patch = sheet.largest(behind & (gap <= CONTACT_MM) & _recess(sheet, articular, bones.fit, side))
+    near = gap <= CONTACT_MM
+    beside = _behind(sheet, articular, bones.frame) & _recess(sheet, articular, bones.fit, side)
+    patch = sheet.largest(near & beside & ~_own_contact(sheet, near))
     area = float(sheet.vertex_areas_mm2[patch].sum())
     if area < CONTACT_MM2:
         return ()
@@ -106,6 +117,20 @@ def accessory_joint_findings(measured: Measured, articular: Mask, bones: Bones, 
         f"({x:.0f}, {y:.0f}, {z:.0f}) mm: an accessory joint or osteophyte that may block the way in."
     )
     return (Finding("accessory-joint", Level.WARN, side.value, text, witness_of(sheet.vertices_lps[patch])),)
+
+
+def _behind(sheet: Sheet, articular: Mask, frame: PelvicFrame) -> Mask:
+    """Behind the joint's middle, and not above the joint."""
+    depth, height = sheet.vertices_lps @ frame.posterior_lps, sheet.vertices_lps @ frame.cranial_lps
+    low, high = height[articular].min(), height[articular].max()
+    behind: Mask = (depth > np.median(depth[articular])) & (height < low + HIGHEST * (high - low))
+    return behind
+
+
+def _own_contact(sheet: Sheet, near: Mask) -> Mask:
+    """Where the bones are near each other in the joint itself: the largest such part that hangs together widely."""
+    rings = sheet.rings(NECK_MM)
+    return sheet.grow(sheet.largest(sheet.shrink(near, rings)), rings) & near
 
 
 def _recess(sheet: Sheet, articular: Mask, fit: ShapeFit, side: Side) -> Mask:

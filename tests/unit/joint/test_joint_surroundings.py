@@ -7,10 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from planner.joint import surroundings
 from planner.joint.bridges import bridge_limit_mm2
 from planner.joint.config import JointConfig
 from planner.joint.extract import extract_joint
+from planner.joint.mesh import Sheet
 from planner.joint.model import Zone
+from planner.joint.profiles import GapFit
+from planner.joint.sheet import Measured
 from planner.joint.surroundings import metal_findings
 from planner.labels import Label, Side
 from planner.volume import LabelMap, Volume
@@ -91,3 +95,56 @@ def test_a_contact_before_the_joint_is_not_in_the_way(make_plates):
     joint = extract_joint(Volume(hu, volume.grid), bones, Side.LEFT, CONFIG)
     assert (joint.zone == Zone.LIGAMENTOUS).any()
     assert "accessory-joint" not in found(joint)
+
+
+def sheet_of(gap_of):
+    """Make an upright sheet of 50 x 50 mm between bones that are `gap_of(y, z)` apart, y posterior and z cranial."""
+    z, y = np.meshgrid(np.arange(-25.0, 26.0), np.arange(-25.0, 26.0), indexing="ij")
+    points = np.stack([np.zeros(z.size), y.ravel(), z.ravel()], axis=1)
+    corner = np.arange(z.size).reshape(z.shape)[:-1, :-1].ravel()
+    faces = np.concatenate([corner[:, None] + steps for steps in ([0, 1, 51], [1, 52, 51])]).astype(np.int32)
+    half = np.array([gap_of(*place) for place in points[:, 1:].tolist()]) / 2
+    return Measured(Sheet(points, faces), half, half, np.tile([1.0, 0.0, 0.0], (len(half), 1)), np.zeros(len(half)))
+
+
+def runs_on(y, z):
+    return 1.7 if y < 10 or abs(z) < 12 else 8.0
+
+
+def runs_on_by_a_neck(y, z):
+    return 1.7 if y < 10 or abs(z) < (2.5 if y < 15 else 8) else 8.0
+
+
+def lies_apart(y, z):
+    return 1.7 if y < 10 or (y > 15 and abs(z) < 7) else 8.0
+
+
+def lies_above(y, z):
+    return 1.7 if y < 10 or (y > 13 and z > 21) else 8.0
+
+
+@pytest.mark.parametrize(
+    ("gap_of", "said"), [(runs_on, False), (runs_on_by_a_neck, True), (lies_apart, True), (lies_above, False)]
+)
+def test_an_accessory_joint_lies_apart_from_the_joint_and_not_above_it(make_plates, monkeypatch, gap_of, said):
+    """Behind 10 mm the bones usually lie apart."""
+    measured, (_, bones) = sheet_of(gap_of), make_plates()
+    place = measured.sheet.vertices_lps
+    monkeypatch.setattr(surroundings, "usually_apart_mm", lambda points, *_: np.where(points[:, 1] > 10, 9.0, 3.0))
+    findings = surroundings.accessory_joint_findings(measured, place[:, 1] < 10, bones, Side.LEFT)
+    assert [f.code for f in findings] == ["accessory-joint"] * said
+
+
+@pytest.mark.parametrize(
+    ("usual_hu", "lowest_hu", "said"),
+    [(90.0, -130.0, True), (90.0, -110.0, False), (-50.0, -330.0, False), (-50.0, -350.0, True)],
+)
+def test_gas_is_darker_than_what_a_sharp_kernel_makes_of_a_gap(usual_hu, lowest_hu, said):
+    measured = sheet_of(lambda y, z: 1.7)
+    place = measured.sheet.vertices_lps
+    count = len(place)
+    lowest = np.where(np.hypot(place[:, 1], place[:, 2]) < 4, lowest_hu, usual_hu)
+    zeros = np.zeros(count)
+    fit = GapFit(zeros, zeros, zeros, lowest, zeros, zeros > 0, 0.5, 1.8)
+    findings = surroundings.vacuum_findings(measured, fit, np.ones(count, bool), Side.LEFT)
+    assert [f.code for f in findings] == ["vacuum"] * said

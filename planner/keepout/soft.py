@@ -159,8 +159,8 @@ class _Seen:
         bright = blurred > self.config.contrast_hu
         bright &= self._away(self.bone | (blurred > BONE_HU), OFF_BONE_MM) > OFF_BONE_MM
         bright &= self._away(self.sacrum, VESSEL_REACH_MM) <= VESSEL_REACH_MM
-        # rows run backward: what has spine or disc in front of it are arches and facets that the labels leave out
-        bright &= ~np.logical_or.accumulate(self._face(self.sacrum | self.lumbar), axis=1)
+        # what has spine or disc in front of it are arches and facets that the labels leave out
+        bright &= ~self._behind(self._face(self.sacrum | self.lumbar))
         inward = self._away(~bright, THICKEST_MM)
         core = inward > THINNEST_MM
         parts = cc3d.connected_components(bright & (self._away(core, 2 * STEP_MM) <= 2 * STEP_MM), connectivity=6)
@@ -170,6 +170,15 @@ class _Seen:
         sizes[0] = 0.0
         found: Mask = sizes[parts] >= VESSEL_MM3
         return found
+
+    def _behind(self, mask: Mask) -> Mask:
+        """Find what lies in a mask or behind it, along the array's axis that is nearest to backward."""
+        backward = self.grid.directions_lps @ self.frame.posterior_lps
+        axis = int(np.abs(backward).argmax())
+        way = slice(None, None, 1 if backward[axis] > 0 else -1)
+        turned = tuple(way if a == axis else slice(None) for a in range(3))
+        behind: Mask = np.logical_or.accumulate(mask[turned], axis=axis)[turned]
+        return behind
 
     def round_places(self, places_lps: list[NDArray[np.float64]]) -> Mask:
         """Free places near any of some points."""

@@ -113,3 +113,36 @@ def test_neural_and_soft_values_are_told_apart():
     everything = (slice(0, 1), slice(0, 1), slice(0, 5))
     np.testing.assert_array_equal(keepouts.neural(everything)[0, 0], [False, True, True, True, False])
     np.testing.assert_array_equal(keepouts.soft(everything)[0, 0], [False, False, False, False, True])
+
+
+def reordered(volume, bones, axes, flips):
+    """Give the same scan with its array's axes in another order, and some of them run the other way."""
+    turned = tuple(slice(None, None, -1 if flip else 1) for flip in flips)
+    order = np.zeros((4, 4))
+    order[range(3), axes], order[3, 3] = 1.0, 1.0
+    shape = np.array(volume.grid.shape_zyx)[list(axes)]
+    back = np.eye(4)
+    for axis in np.flatnonzero(flips):
+        back[axis, axis], back[axis, 3] = -1.0, shape[axis] - 1
+    grid = Grid(tuple(shape.tolist()), volume.grid.lps_from_zyx @ order.T @ back)
+    hu, values = (np.ascontiguousarray(a.transpose(axes)[turned]) for a in (volume.hu, bones.labels.values))
+    return Volume(hu, grid), Bones(LabelMap(values, grid), bones.fit, bones.frame, {})
+
+
+@pytest.mark.parametrize("tilt_deg", [0.0, 180.0])
+@pytest.mark.parametrize(
+    ("axes", "flips"), [((0, 1, 2), (0, 0, 0)), ((0, 1, 2), (0, 1, 0)), ((1, 2, 0), (1, 0, 1)), ((2, 0, 1), (0, 1, 1))]
+)
+def test_what_is_bright_behind_the_spine_is_no_vessel_however_the_scan_lies(tilt_deg, axes, flips):
+    """An arch without a label is as bright as a vessel; patients lie prone, and headers do not always say so."""
+    volume, bones, turn = scene(tilt_deg=tilt_deg, vessel_hu=250)
+    own = volume.grid.to_lps(np.moveaxis(np.indices(volume.hu.shape), 0, -1)) @ turn
+    hu = np.where(np.hypot(own[..., 0] - 20, own[..., 1] - 28) < 4, np.int16(250), volume.hu)
+    volume, bones = reordered(Volume(hu, volume.grid), bones, axes, flips)
+    soft = find_soft_tissue(volume, bones, {}, CONFIG)
+    assert soft is not None
+    whole = np.zeros(volume.grid.shape_zyx, bool)
+    whole[soft.box] = soft.mask
+    before, behind = np.array([[20.0, -30.0, 0.0], [20.0, 28.0, 0.0]]) @ turn.T
+    seen = [bool(whole[tuple(np.round(volume.grid.to_index(place)).astype(int))]) for place in (before, behind)]
+    assert seen == [True, False]

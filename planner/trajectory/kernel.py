@@ -544,12 +544,13 @@ def _access(scene, frame, size, m, sample, effort):  # type: ignore[no-untyped-d
 
 
 @njit(**PRIVATE)
-def _instruments(scene, frame, size, m, sample, near, least, effort):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _instruments(scene, frame, size, m, sample, near, tightest, effort):  # type: ignore[no-untyped-def]  # noqa: PLR0913
     """Measure distractor and pin to keep-outs; `near` is how near these come to the axis before the implant.
 
-    Last of all, and unless the `effort` is `WHOLLY` only where one of them could be the `least` slack. The outline is
-    no nearer than the axis less the circle round it, nor, along the implant, than the implant less the wall. A pin
-    that lies within the outline is no nearer than the cannula, the distractor and the implant round it.
+    Last of all, and unless the `effort` is `WHOLLY` only where one could be less than the `tightest` slack that changes
+    with the place. The outline is no nearer than the axis less the circle round it, nor, along the implant, than the
+    implant less the wall. A pin that lies within the outline is no nearer than the cannula, the distractor and the
+    implant round it.
     """
     diameter, length = size
     n = scene.numbers
@@ -559,7 +560,7 @@ def _instruments(scene, frame, size, m, sample, near, least, effort):  # type: i
     reach = 0.5 * diameter * n[CIRCUMSCRIBED] + math.sqrt(2) * wall + 0.5 * MARCH_MM
     bound = min(near - reach, m[NEURAL] - math.sqrt(2) * wall)
     outer, stop = -length / 2 - m[MOUTH], length / 2 - max(0.0, n[STOP_SHORT] - m[ANTERIOR])
-    if effort >= WHOLLY or bound - limit < least:
+    if effort >= WHOLLY or bound - limit < tightest:
         _distractor(scene, frame, size, m, sample, outer, stop if wall > 0 else -length / 2)
     if effort >= WHOLLY or n[PIN_RADIUS] > 0.5 * diameter * n[INSCRIBED]:
         _pin(scene, frame, m, sample, outer - CANNULA_STATIONS * CANNULA_STATION_MM, stop)
@@ -736,7 +737,7 @@ def _measure(scene, pose, size, m, slack, effort, goal):  # type: ignore[no-unty
     least = _slacks(n, m, slack)
     if least < 0 and effort < THOROUGH:
         return least, frame
-    _instruments(scene, frame, size, m, sample, near, least, effort)
+    _instruments(scene, frame, size, m, sample, near, _sideways(slack), effort)
     return _slacks(n, m, slack), frame
 
 

@@ -5,7 +5,9 @@ A reader answers if it gives a value or raises `SacroplanError`; everything else
 
 from __future__ import annotations
 
+import gc
 import io
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -268,10 +270,14 @@ def _directories() -> tuple[bytes, ...]:
         for ds in datasets:
             ds.StudyDate, ds.StudyTime, ds.StudyID, ds.InstanceNumber = "20200101", "120000", "1", "1"
         series = save(Path(name, "series"), datasets)
-        files = FileSet()
-        for path in sorted(series.iterdir()):
-            files.add(path)
-        files.write(Path(name, "set"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # pydicom leaves its scratch folder to the collector
+            files = FileSet()
+            for path in sorted(series.iterdir()):
+                files.add(path)
+            files.write(Path(name, "set"))
+            del files
+            gc.collect()
         return (Path(name, "set", "DICOMDIR").read_bytes(),)
 
 

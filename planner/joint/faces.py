@@ -24,8 +24,8 @@ SMOOTHING_VOXELS = 0.5
 the meshes in the articular zone): 0.3 reads 0.14 mm too narrow, 0.5 0.03 mm, 0.7 reads 0.05 mm too wide and
 rounds the joint's rim."""
 
-BEYOND_SLICES = 3
-"""Distances are worked out this much farther than they are asked for: a spline between slices sees so far `[P]`."""
+DEEPEST_MM = 21.0
+"""No place in the sacrum or an ilium is deeper: what lies that deep in one is so much farther from the other `[P]`."""
 
 Points = NDArray[np.float64]
 Field = NDArray[np.float32]
@@ -87,9 +87,8 @@ def facing_bones(labels: LabelMap, hip: Label, spacing_mm: float, reach_mm: floa
     if both_near is None:
         return None
     part = labels.crop(both_near)
-    beyond_mm = reach_mm + BEYOND_SLICES * float(part.grid.spacing_zyx_mm.max())
-    both = [label_distance(part.values == bone, part.grid, beyond_mm) for bone in (Label.SACRUM, hip)]
-    box = _box_of((both[0] + both[1] < reach_mm) & (np.maximum(both[0], both[1]) < reach_mm), pad=3)
+    both = [label_distance(part.values == bone, part.grid, reach_mm + DEEPEST_MM) for bone in (Label.SACRUM, hip)]
+    box = _box_of(both[0] + both[1] < reach_mm, pad=3)
     if box is None:
         return None
     coarse = part.grid.crop(box)

@@ -113,14 +113,14 @@ def _along(dowel: Dowel) -> Iterator[Check]:
     """Follow the axis out of the bones: behind to the joint's mouth, before to the anterior margin at most."""
     slack = MARCH_MM + dowel.bones.half_diagonal_mm
     depth = float(dowel.claims["depth_from_bone_mm"])
-    found = _leaves(dowel, -dowel.direction, BEHIND_MM)
-    words = f"tip {found:.1f} mm deep, claimed {depth:.1f} mm"
-    yield _check(dowel, "depth-from-bone", abs(found - depth) <= slack, words)
+    found = _ways_out(dowel, -dowel.direction, BEHIND_MM)
+    words = f"tip {', '.join(f'{mm:.1f}' for mm in found)} mm deep, claimed {depth:.1f} mm"
+    yield _check(dowel, "depth-from-bone", bool(np.abs(found - depth).min() <= slack), words)
     claims = dowel.claims["clearance"]
     if "anterior_margin" not in claims:
         return
     ahead, witness = float(claims["anterior_margin"]["mm"]), point(claims["anterior_margin"]["at_lps_mm"])
-    leaves = _leaves(dowel, dowel.direction, AHEAD_MM)
+    leaves = float(_ways_out(dowel, dowel.direction, AHEAD_MM)[-1])
     off = float(np.linalg.norm(dowel.tip + ahead * dowel.direction - witness))
     words = f"{ahead:.1f} mm ahead, bones end {leaves:.1f} mm ahead, witness {off:.2f} mm off"
     yield _check(dowel, "anterior-margin", off <= ROUNDING_MM and ahead <= leaves + slack, words)
@@ -130,11 +130,19 @@ def _along(dowel: Dowel) -> Iterator[Check]:
     yield _check(dowel, "instrument-stop", good, f"{short:.2f} mm short of the margin, claimed {stop['mm']:.2f} mm")
 
 
-def _leaves(dowel: Dowel, way: Points, reach: float) -> float:
-    """Distance from the tip to where a ray leaves the bones for the first time."""
+def _ways_out(dowel: Dowel, way: Points, reach: float) -> Points:
+    """Distances from the tip to where a ray leaves the bones: for `MARCH_MM` or more, and for less before that.
+
+    A planner that steps so far may pass a crack in the labels, or stop at it.
+    """
     steps = np.arange(0.0, reach, STEP_MM)
-    outside = dowel.bones.sample(dowel.solid, dowel.tip + steps[:, None] * way) > 0
-    return float(steps[outside.argmax()]) if outside.any() else reach
+    outside = np.pad(dowel.bones.sample(dowel.solid, dowel.tip + steps[:, None] * way) > 0, 1)
+    outside[0] = False
+    starts, ends = np.flatnonzero(~outside[:-1] & outside[1:]), np.flatnonzero(outside[:-1] & ~outside[1:])
+    lasting = ends - starts >= MARCH_MM / STEP_MM
+    if not lasting.any():
+        return np.append(steps[starts], reach)
+    return np.asarray(steps[starts[: lasting.argmax() + 1]])
 
 
 def _instruments(dowel: Dowel) -> Iterator[Check]:

@@ -16,8 +16,9 @@ __all__ = ["Moved"]
 STEP_MM = 1.5
 """Spacing of points on implant and instruments."""
 
-MARCH_MM, REACH_MM = 0.5, 60.0
-"""Steps in which the axis is followed out of the bones, and how far."""
+MARCH_MM, REACH_MM = 1.0, 60.0
+"""Steps in which the axis is followed out of the bones, and how far: those of the search, which pass the same cracks in
+the labels."""
 
 RIM_MM = 1.0
 """The joint's edge counts as ahead of the implant so far to either side of it."""

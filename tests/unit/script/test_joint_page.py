@@ -8,14 +8,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import SimpleITK
 
 from planner import NOTICE
 from planner.findings import Finding, Level
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "script"
 MODULES = (
-    "joint_page", "joint_accuracy", "findings_accuracy", "accuracy_page", "calibrate_confidence", "conditions",
-    "made_cases", "sources",
+    "joint_page", "joint_accuracy", "joint_scores", "findings_accuracy", "accuracy_page", "calibrate_confidence",
+    "conditions", "made_cases", "sources",
 )  # fmt: skip
 
 
@@ -118,3 +119,39 @@ def test_low_density_counts_where_osteoporosis_is_likely(script, level, counted)
     assert script.findings_accuracy.counts(Finding("low-bone-density", Level(level), "both", "")) == counted
     assert script.findings_accuracy.counts(Finding("vacuum", Level(level), "left", ""))
     assert not script.findings_accuracy.counts(Finding("slice-spacing", Level(level), "both", ""))
+
+
+def scored(folder: Path, slices_mm: float, **sides: tuple[float, float, float]) -> None:
+    """Write a case that was scored: for each side mean, 95th percentile and share covered."""
+    folder.mkdir(parents=True)
+    image = SimpleITK.Image(2, 2, 2, SimpleITK.sitkUInt8)
+    image.SetSpacing((0.9, 0.9, slices_mm))
+    SimpleITK.WriteImage(image, str(folder / "ct.nii.gz"))
+    names = ("mid_error_mm", "mid_error_p95_mm", "coverage_2mm")
+    rows = {side: {"found": True} | dict(zip(names, values, strict=True)) for side, values in sides.items()}
+    (folder / "result.json").write_text(json.dumps({"score": {"joint": rows}}), encoding="utf-8")
+
+
+def test_joints_are_held_against_what_is_asked_for_by_their_slices(script, tmp_path):
+    good = (0.1, 0.3, 1.0)
+    scored(tmp_path / "thin_A", 0.9, left=good, right=(0.2, 0.9, 0.96))
+    scored(tmp_path / "thin_B", 1.0, left=good, right=(0.2, 1.4, 0.96))
+    scored(tmp_path / "thick_C", 3.0, left=(0.5, 0.9, 1.0))
+    page = script.joint_page.joint_page(tmp_path)
+    assert cells(page, "up to 1") == ["up to 1", "2", "4", "0.15 / 0.20", "0.60 / 1.40", "0.98 / 0.96", "3 of 4"]
+    assert cells(page, "3")[1:3] + cells(page, "3")[-1:] == ["1", "1", "0 of 1"]
+    assert cells(page, "thin_B") == ["thin_B", "1", "right", "0.20", "1.40", "0.96"]
+    assert cells(page, "mid-surface")[-2:] == ["worst 0.20, 1.40, 96%; 3 of 4 joints", "**no**"]
+
+
+@pytest.mark.parametrize(("error", "holds"), [(0.29, "yes"), (0.31, "**no**")])
+def test_the_gap_is_held_against_what_is_asked_for_at_1_mm(script, tmp_path, error, holds):
+    landmarks = {"away_mm": {}, "missed": [], "endplate_deg": 0.5, "anterior_deg": 0.5}
+    for spacing, mae in ((1.0, error), (3.0, 0.9)):
+        write(tmp_path / "joint", script.joint_accuracy.Row(spacing).name, {
+            "row": {"spacing_mm": spacing, "gap_mm": 1.7, "noise_hu": 20.0, "pose": "supine", "view": "joints"},
+            "joint": {"left": SIDE, "right": SIDE | {"gap_mae_mm": mae}}, "landmarks": landmarks,
+            "frame": {"turned_deg": 0.1},
+        })  # fmt: skip
+    page = script.joint_page.joint_page(tmp_path)
+    assert cells(page, "gap on phantoms")[-1] == holds

@@ -96,3 +96,31 @@ def test_the_noisy_rows_have_a_closed_foramen_each(script):
     assert len(rows) == 20
     assert all((row.noise_hu > 20.0) == bool(row.closed) for row in rows)
     assert all(row.spec.filled_foramina == frozenset(row.closed) for row in rows)
+
+
+MESH = {"wanted": 100, "found": 100, "misnamed": [], "in_no_hole": [], "across_mm": {}, "spacing": [1.0, 1.0, 1.0],
+        "deeper_levels": []}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "cells"),
+    [
+        ({}, "100 of 100 | 0 | not known | yes"),
+        ({"found": 98}, "98 of 100 | 0 | not known | **no**"),
+        ({"misnamed": ["left/S2/ventral"]}, "99 of 100 | 1 | not known | **no**"),
+        ({"in_no_hole": ["left/S2/ventral"]}, "100 of 100 | 1 | not known | **no**"),
+    ],
+)
+def test_meshes_are_held_against_what_is_asked_for(script, tmp_path, change, cells):
+    (tmp_path / "meshes").mkdir()
+    (tmp_path / "meshes" / "thin_A.json").write_text(json.dumps(MESH | change))
+    assert f"| made CT of meshes | {cells} |" in script.foramina_accuracy.foramina_page(tmp_path)
+
+
+@pytest.mark.parametrize(("error_mm", "holds"), [(1.9, "2 of 2 | yes"), (2.1, "1 of 2 | **no**")])
+def test_centres_are_held_against_2_mm(script, tmp_path, error_mm, holds):
+    result = {"wanted": 2, "errors_mm": {"a": 1.0, "b": error_mm}, "width_errors_mm": {"a": 0.5, "b": 0.5}}
+    (tmp_path / "phantoms").mkdir()
+    path = tmp_path / "phantoms" / f"{script.foramina_accuracy.ROWS[0].name}.json"
+    path.write_text(json.dumps(result | {"invented": []}))
+    assert f"| phantoms | 2 of 2 | 0 | {holds} |" in script.foramina_accuracy.foramina_page(tmp_path)

@@ -293,8 +293,9 @@ of its name. *Centre*: distance to the true centre, mm. *Width*: smallest diamet
 
 ## What is asked for, and what is reached
 
-At least 99 % of the mouths of S1 to S3 found, none invented, centres within 2 mm. The centre is known on phantoms alone;
-real scans are counted by eye; of meshes S1 and S2 are scored, and a mouth of another name or in no hole is invented.
+At least 99 % of the mouths of S1 to S3 found, none invented, centres within 2 mm. The centre is known on phantoms
+alone; real scans are counted by eye; of meshes S1 and S2 are scored, and a mouth of another name or in no hole is
+invented.
 
 {goals}
 

@@ -33,6 +33,9 @@ CONNECT_TIMEOUT = "10s"
 MOST_SPARED = 1000
 """Cases put back because they had not begun, in one run [P]: more, and the workers do not come up at all."""
 
+PREFIX = "plan_study"
+"""Of every key: Dask keeps statistics of each prefix for good."""
+
 DIED = "worker-died"
 TIMED_OUT = "timed-out"
 
@@ -72,7 +75,8 @@ class Dask:
         submissions = count()
         while True:
             while len(tasks) < self._in_flight and (task := spared.popleft() if spared else feed()) is not None:
-                future = self._client.submit(plan_study, task, planner, key=f"{task.key}-{next(submissions)}")
+                key = f"{PREFIX}-{next(submissions)}-{task.key}"
+                future = self._client.submit(plan_study, task, planner, key=key)
                 tasks[future] = task
                 running.add(future)
             if not tasks:

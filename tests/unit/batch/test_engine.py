@@ -24,7 +24,9 @@ def test_a_dead_worker_costs_its_case_alone(tmp_path):
         report = run_batch(
             tmp_path / "export", tmp_path / "out", BatchOptions(timeout_s=3, retries=1), engine, planner=deadly_planner
         )
+        kinds = engine._client.run_on_scheduler(lambda dask_scheduler: [*dask_scheduler.task_prefixes])
         running = engine._client.run(lambda dask_worker: set(dask_worker.periodic_callbacks))
+    assert kinds == ["plan_study"]  # or the scheduler would grow by each case
     assert running
     assert not any("profile" in callbacks for callbacks in running.values())  # it keeps 300 MB a worker
     assert report.statuses == {Status.PLANNED: 2, Status.FAILED: 2}

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from planner import NOTICE
 from planner.case import CaseSettings, plan_case
+from planner.errors import InputRefusedError
 from planner.implants import Implant, load_catalogue
 from planner.joint.model import Joint, Third
 from planner.labels import Side
@@ -196,8 +197,12 @@ def _named(sides: Sequence[str]) -> str:
 
 
 def compare_scan(scan: Path, sides: Sequence[Side], implant: Implant) -> Iterator[tuple[Side, Comparison]]:
-    """Compare the sides of one scan that have a middle third."""
-    case = plan_case(scan, CaseSettings(sides=())).anatomy
+    """Compare the sides of one scan that have a middle third; none where the scan is refused."""
+    try:
+        case = plan_case(scan, CaseSettings(sides=())).anatomy
+    except InputRefusedError as error:
+        print(f"{scan}  refused: {error}")
+        return
     for side, joint in case.joints.items():
         anatomy = Anatomy(case.volume, case.bones, joint, case.keepouts, case.bearings.landmarks_lps)
         if side in sides and joint.thirds.known and (joint.third == Third.MIDDLE).any():

@@ -52,6 +52,8 @@ TERMS = {
 CLEARANCES = {
     "neural": "canal and foramina",
     "access_neural": "the same, from the cannula",
+    "distractor_neural": "the same, from the distractor",
+    "pin_neural": "the same, from the pin",
     "ventral_cortex": "ventral cortex of the sacrum",
     "outer_iliac_cortex": "outer cortex of the ilium",
     "sciatic_notch": "sciatic notch",

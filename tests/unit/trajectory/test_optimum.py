@@ -111,6 +111,15 @@ def test_what_was_compared_before_is_not_compared_again(
     assert set(script.read_rows(tmp_path / "rows.jsonl")["a"]) == {Side.LEFT, Side.RIGHT}
 
 
+def test_a_scan_that_is_refused_is_told_and_passed_over(
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert script.main([str(tmp_path / "no.nii.gz")]) == 0
+    out = capsys.readouterr().out
+    assert "no.nii.gz  refused: " in out
+    assert "0 of 0 sides below 99% of brute force" in out
+
+
 def test_one_side_is_compared_where_one_is_asked_for(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[Side]] = []
     monkeypatch.setattr(script, "compare_scan", lambda scan, sides, implant: asked.append(sides) or iter(()))

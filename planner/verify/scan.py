@@ -75,9 +75,14 @@ class PathOnScan:
         return image
 
     def hu(self, places: Points) -> Points:
-        """Interpolate HU at LPS places."""
-        linear = SimpleITK.sitkLinear
-        return np.array([self.image.EvaluateAtPhysicalPoint(place.tolist(), linear) for place in places])
+        """Interpolate HU at LPS places; what lies outside the scan counts as 0, as in the search."""
+        return np.array([self._hu(place.tolist()) for place in places])
+
+    def _hu(self, place: list[float]) -> float:
+        index = np.array(self.image.TransformPhysicalPointToContinuousIndex(place))
+        if index.min() < 0 or (index > np.array(self.image.GetSize()) - 1).any():
+            return 0.0
+        return float(self.image.EvaluateAtPhysicalPoint(place, SimpleITK.sitkLinear))
 
 
 def _means(values: NDArray[np.int16], blocks: tuple[int, int, int]) -> Points:

@@ -54,16 +54,22 @@ def keepout_surface(case: ReviewedCase) -> Mesh | None:
 @lru_cache(maxsize=2)
 def implant_mesh(placement: Placement) -> Mesh:
     """Give the implant as it is drawn; the views of one frame share it."""
-    return _mesh(implant_surface(placement.entry_lps, placement.tip_lps, placement.diameter_mm))
+    ends = placement.entry_lps, placement.tip_lps
+    return _mesh(implant_surface(*ends, placement.diameter_mm, placement.corners_lps))
 
 
 def access_surface(case: ReviewedCase, placement: Placement, side: Side) -> Mesh:
-    """Cannula from the skin to the implant's near end."""
+    """Cannula from the skin to the implant's near end: the implant's own outline and a wall."""
     wall = case.config.trajectory.instruments.cannula_wall_mm
     back = -placement.direction_lps
     skin = skin_entry(case.volume, placement.entry_lps, back) if case.has_ct else np.full(3, np.nan)
     outer = skin if np.isfinite(skin).all() else placement.entry_lps + ACCESS_MM * back
-    return _mesh(implant_surface(outer, placement.entry_lps, placement.diameter_mm + 2 * wall))
+    corners = placement.corners_mm
+    if corners is None or placement.across_lps is None:
+        return _mesh(implant_surface(outer, placement.entry_lps, placement.diameter_mm + 2 * wall))
+    half = np.abs(corners).max(axis=0)
+    sleeve = corners * (half + wall) / half @ placement.across_lps
+    return _mesh(implant_surface(outer, placement.entry_lps, placement.diameter_mm, sleeve))
 
 
 def _mesh(surface: Surface) -> Mesh:

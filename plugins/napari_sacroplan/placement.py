@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,11 +24,17 @@ class Placement:
         Centres of the near and the far end face; read-only.
     diameter_mm : float
         Its width.
+    corners_mm : (k, 2) float64 array or None
+        Cross-section that is not round, in `across_lps`; None for a circle.
+    across_lps : (2, 3) float64 array or None
+        Unit vectors across the axis: along the joint, and out of it.
     """
 
     entry_lps: Points
     tip_lps: Points
     diameter_mm: float
+    corners_mm: Points | None = None
+    across_lps: Points | None = None
 
     def __post_init__(self) -> None:
         for name in ("entry_lps", "tip_lps"):
@@ -43,17 +49,17 @@ class Placement:
     @classmethod
     def of(cls, candidate: CandidateDocument) -> Placement:
         """Take a candidate of the plan."""
-        return cls(
-            np.array(candidate.implant_entry_lps_mm),
-            np.array(candidate.implant_tip_lps_mm),
-            candidate.implant.diameter_mm,
-        )
+        ends = np.array(candidate.implant_entry_lps_mm), np.array(candidate.implant_tip_lps_mm)
+        section = candidate.section
+        if section is None:
+            return cls(*ends, candidate.implant.diameter_mm)
+        corners, across = np.array(section.corners_mm, float), np.array(section.across_lps, float)
+        return cls(*ends, candidate.implant.diameter_mm, corners, across)
 
-    @classmethod
-    def at(cls, pose: Points, size: tuple[float, float]) -> Placement:
-        """Take a pose of the search, ``(x, y, z, dx, dy, dz)``, and a size ``(diameter, length)``."""
-        half = 0.5 * size[1] * pose[3:]
-        return cls(pose[:3] - half, pose[:3] + half, size[0])
+    def at(self, pose: Points) -> Placement:
+        """Lay it in a pose of the search, ``(x, y, z, dx, dy, dz)``."""
+        half = 0.5 * self.length_mm * pose[3:]
+        return self._between(pose[:3] - half, pose[:3] + half)
 
     @property
     def length_mm(self) -> float:
@@ -78,10 +84,23 @@ class Placement:
         middle: Points = (self.entry_lps + self.tip_lps) / 2
         return middle
 
+    @property
+    def corners_lps(self) -> Points | None:
+        """Corners of a section that is not round, as vectors from the axis; None where it is round."""
+        if self.corners_mm is None or self.across_lps is None:
+            return None
+        return np.asarray(self.corners_mm @ self.across_lps)
+
+    @property
+    def reach_mm(self) -> float:
+        """Farthest that it lies from its axis."""
+        corners = self.corners_mm
+        return self.diameter_mm / 2 if corners is None else float(np.linalg.norm(corners, axis=1).max())
+
     def moved(self, shift_lps: ArrayLike) -> Placement:
         """Shift the whole implant."""
         shift = np.asarray(shift_lps, np.float64)
-        return Placement(self.entry_lps + shift, self.tip_lps + shift, self.diameter_mm)
+        return replace(self, entry_lps=self.entry_lps + shift, tip_lps=self.tip_lps + shift)
 
     def with_entry(self, towards_lps: ArrayLike) -> Placement:
         """Turn it about its tip, so that its entry lies towards a point; the length stays."""
@@ -98,7 +117,8 @@ class Placement:
     def with_size(self, diameter_mm: float, length_mm: float) -> Placement:
         """Take another size about the same centre."""
         half = 0.5 * length_mm * self.direction_lps
-        return Placement(self.centre_lps - half, self.centre_lps + half, diameter_mm)
+        corners = None if self.corners_mm is None else self.corners_mm * (diameter_mm / self.diameter_mm)
+        return Placement(self.centre_lps - half, self.centre_lps + half, diameter_mm, corners, self.across_lps)
 
     def change_from(self, other: Placement) -> dict[str, float]:
         """How far this one lies from another: ends in mm, axes in degrees, size in mm."""
@@ -112,4 +132,12 @@ class Placement:
         }
 
     def _between(self, entry: Points, tip: Points) -> Placement:
-        return Placement(entry, tip, self.diameter_mm)
+        """Turn it: its section goes with the axis by the shortest way, and keeps its side to the joint."""
+        turned = replace(self, entry_lps=entry, tip_lps=tip)
+        if self.across_lps is None:
+            return turned
+        axis = turned.direction_lps
+        out = self.across_lps[1] - (self.across_lps[1] @ axis) * axis
+        out /= np.linalg.norm(out)
+        along = np.cross(out, axis)
+        return replace(turned, across_lps=np.stack([along if along @ self.across_lps[0] > 0 else -along, out]))

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from napari_sacroplan.lettering import draw_letters, draw_text
 from napari_sacroplan.meshes import implant_mesh
 from napari_sacroplan.placement import Placement
-from napari_sacroplan.planes import Plane, cut_mesh, paint, sample_plane
+from napari_sacroplan.planes import Plane, cut_mesh, paint, ring_mm, sample_plane
 from napari_sacroplan.session import Session
 from planner.figures.palette import BONES, KEEPOUT
 
@@ -222,10 +222,9 @@ class PlaneView(QWidget):
 
     def _draw_ring(self, painter: QPainter, plane: Plane, placement: Placement) -> None:
         """Ring that no canal or foramen may enter."""
-        x, y = self.to_px(plane, placement.centre_lps).tolist()
-        radius = (placement.diameter_mm / 2 + self.session.limits.neural_mm) / self.mm_per_px
+        ring = self.to_px(plane, plane.to_lps(ring_mm(placement, plane, self.session.limits.neural_mm)))
         painter.setPen(QPen(QColor("#56B4E9"), 1.5, Qt.PenStyle.DashLine))
-        painter.drawEllipse(QPointF(x, y), radius, radius)
+        painter.drawPolygon(QPolygonF([QPointF(*point) for point in ring.tolist()]))
 
     def _draw_words(self, painter: QPainter, plane: Plane) -> None:
         edge, area = 3, QRectF(self.rect()).adjusted(3, 2, -3, -2)
@@ -259,7 +258,7 @@ class PlaneView(QWidget):
         mouse = np.array([where.x(), where.y()])
         away = {"entry": float(np.linalg.norm(mouse - entry)), "tip": float(np.linalg.norm(mouse - tip))}
         near = min(away, key=away.__getitem__)
-        radius = max(placement.diameter_mm / 2 / self.mm_per_px, HANDLE_PX)
+        radius = max(placement.reach_mm / self.mm_per_px, HANDLE_PX)
         if _to_segment(mouse, entry, tip) > radius:
             return "crosshair"
         if keys & Qt.KeyboardModifier.ShiftModifier:

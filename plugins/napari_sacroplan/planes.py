@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import ConvexHull
 
 from napari_sacroplan.placement import Placement
 from planner.labels import Keepout
+from planner.outline import implant_rim
 from planner.volume import LabelMap, Volume
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "down_plane",
     "out_of_joint_plane",
     "paint",
+    "ring_mm",
     "sample_plane",
 ]
 
@@ -35,6 +38,9 @@ OUTSIDE_HU = -1024
 
 KEEPOUT_SHARE = 0.45
 """How much of a keep-out's colour covers the tissue."""
+
+RING_POINTS = 48
+"""Of a round corner of the ring."""
 
 SOFT = int(Keepout.SOFT)
 """Reported and not kept out of, so not tinted."""
@@ -134,6 +140,15 @@ def _across(axis: Points, wanted: Points) -> Points:
     across = wanted - (wanted @ axis) * axis
     unit: Points = across / np.linalg.norm(across)
     return unit
+
+
+def ring_mm(placement: Placement, plane: Plane, beyond_mm: float) -> Points:
+    """Points of the outline that lies this far outside the implant's own, across its axis, in a plane's mm."""
+    rim = implant_rim(placement.direction_lps, placement.diameter_mm, placement.corners_lps)
+    turn = np.linspace(0, 2 * np.pi, RING_POINTS, endpoint=False)
+    around = plane.to_mm(placement.centre_lps + rim)[:, None] + beyond_mm * np.stack([np.cos(turn), np.sin(turn)], -1)
+    flat = around.reshape(-1, 2)
+    return np.asarray(flat[ConvexHull(flat).vertices])
 
 
 def sample_plane(

@@ -21,7 +21,7 @@ from planner.labels import Side
 from planner.trajectory.approach import insertion_angles
 from planner.trajectory.candidate import make_candidate, solid_of
 from planner.trajectory.config import TrajectoryConfig
-from planner.trajectory.exact import clearance_to, clearance_to_point
+from planner.trajectory.exact import Cylinder, clearance_to, clearance_to_point
 from planner.trajectory.kernel import CONSTRAINTS, MEASURES, TERMS, assess
 from planner.trajectory.model import Candidate, Clearance
 from planner.trajectory.scene import make_scene, with_slab
@@ -113,10 +113,10 @@ class Checker:
 
     def check(self, placement: Placement) -> Checked:
         """Measure a placement by the planner's own evaluation."""
-        task, found = self.task, _found(placement)
+        task, found = self._laid(placement), _found(placement)
         measures, slack, terms, radius = assess(task.scene, found.pose, found.size)
         m = dict(zip(MEASURES, measures.tolist(), strict=True))
-        clearances = self._clearances(found, m)
+        clearances = self._clearances(solid_of(task, found), m)
         left = self._slack(dict(zip(CONSTRAINTS, slack.tolist(), strict=True)), clearances)
         values = dict(zip(TERMS, terms.tolist(), strict=True))
         axial, tilt = insertion_angles(placement.direction_lps, task.anatomy.bones.frame, task.side)
@@ -138,14 +138,15 @@ class Checker:
         """Give all the planner's figures; None where the placement breaks a constraint."""
         if self.check(placement).broken:
             return None
-        return make_candidate(self.task, _found(placement))
+        return make_candidate(self._laid(placement), _found(placement))
 
     def climb(self, placement: Placement) -> Placement:
         """Find the best placement of the same size that the planner's own climb reaches from here."""
         config, nothing = self.task.config, np.zeros((0, 6))
-        climber = Climber(self.task.guarded(config.search.guard_mm), config.search, config.score.size_tolerance)
+        scene = self._laid(placement).guarded(config.search.guard_mm)
+        climber = Climber(scene, config.search, config.score.size_tolerance)
         end = climber.climb_from(_found(placement).pose, placement.size, nothing)
-        return Placement.at(climber.polish(end, nothing).pose, placement.size)
+        return placement.at(climber.polish(end, nothing).pose)
 
     def with_limits(self, config: TrajectoryConfig) -> Checker:
         """Hold placements against other margins; the fields stay."""
@@ -168,8 +169,15 @@ class Checker:
         unit: Points = out / np.linalg.norm(out)
         return unit
 
-    def _clearances(self, found: Found, m: Mapping[str, float]) -> dict[str, Clearance]:
-        implant = solid_of(self.task, found)
+    def _laid(self, placement: Placement) -> Task:
+        """Lay the cross-section as the placement has it: the planner turned it to the joint where it is."""
+        if placement.across_lps is None:
+            return self.task
+        scene = self.task.scene._replace(numbers=self.task.scene.numbers.copy())
+        scene.part("facing")[:] = placement.across_lps[1]
+        return replace(self.task, scene=scene)
+
+    def _clearances(self, implant: Cylinder, m: Mapping[str, float]) -> dict[str, Clearance]:
         margin = self.task.config.constraints.segmentation_margin_mm
         margins = {"neural": margin, "soft": 0.0, "ventral_cortex": 0.0, "outer_iliac_cortex": 0.0}
         measured = {

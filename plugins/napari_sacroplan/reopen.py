@@ -29,7 +29,7 @@ from planner.keepout import Keepouts
 from planner.keepout.model import Foramen
 from planner.labels import Label, Side
 from planner.place import Place
-from planner.plan import JointDocument, PelvicFrameDocument, PlanDocument, SideDocument
+from planner.plan import CandidateDocument, JointDocument, PelvicFrameDocument, PlanDocument, SideDocument
 from planner.reading import read_scan
 from planner.segmentation import Bones
 from planner.segmentation.model import PelvicFrame, ShapeFit, Sureness
@@ -185,23 +185,36 @@ def _config(written: dict[str, Any]) -> PlanConfig:
 
 
 def _implant(identifier: str, plan: PlanDocument) -> Implant:
-    """Look the implant up in the catalogue; one of a user's own catalogue is known by the sizes proposed, if round."""
+    """Look the implant up in the catalogue; one of a user's own catalogue is known by the sizes that are proposed."""
     try:
         return load_catalogue(None).plannable(identifier)
     except ImplantError:
         proposed = [c for side in plan.sides.values() for c in side.candidates]
-        if not proposed or any(c.section is not None for c in proposed):
+        if not proposed:
             raise
         return Implant(
             id=identifier,
             maker="",
             approach="posterior",
             count=1,
-            shape="cylinder",
+            **_outline(proposed[0]),
             diameters_mm=tuple(sorted({c.implant.diameter_mm for c in proposed})),
             lengths_mm=tuple(sorted({c.implant.length_mm for c in proposed})),
             source="sizes that the plan proposes",
         )
+
+
+def _outline(candidate: CandidateDocument) -> dict[str, Any]:
+    """Shape that has a candidate's cross-section: the corners tell a triangle and a box from a hull of two barrels."""
+    if candidate.section is None:
+        return {"shape": "cylinder"}
+    corners = np.array(candidate.section.corners_mm)
+    along, out = np.abs(corners).max(axis=0)
+    shape = {3: "triangular rod", 4: "box"}.get(len(corners), "twin barrel")
+    if shape == "triangular rod":  # on its own height, not on its width
+        return {"shape": shape, "across_joint": bool(along > out)}
+    share = {"height_share": min(along, out) / max(along, out)} if shape == "box" else {}
+    return {"shape": shape, "across_joint": bool(out > along), **share}
 
 
 def _place(labels: LabelMap, blocks: tuple[int, int, int]) -> Place:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import sys
@@ -40,6 +41,26 @@ def own_folder(planned, tmp_path):
     shutil.copytree(planned, tmp_path / "plan")
     (tmp_path / "ct.nii.gz").symlink_to(planned.parent / "ct.nii.gz")
     return tmp_path / "plan"
+
+
+@pytest.fixture
+def boxed(own_folder):
+    """The same, as if a box of one's own, 8 x 4 mm, had been planned in the places of the dowel."""
+    path = own_folder / "plan.json"
+    plan = json.loads(path.read_text())
+    for entry in plan["sides"].values():
+        for one in entry["candidates"]:
+            way = np.subtract(one["implant_tip_lps_mm"], one["implant_entry_lps_mm"])
+            along = np.cross(np.cross(way, (0.0, 0.0, 1.0)), way)
+            across = [axis / np.linalg.norm(axis) for axis in (along, np.cross(along, way))]
+            corners = [[4, 2], [-4, 2], [-4, -2], [4, -2]]
+            one["implant"] |= {"id": "MY-BOX", "diameter_mm": 8.0}
+            one["section"] = {"corners_mm": corners, "across_lps": np.round(across, 6).tolist()}
+    path.write_text(json.dumps(plan))
+    manifest = json.loads((own_folder / "manifest.json").read_text())
+    manifest["settings"]["implant"] = "MY-BOX"
+    (own_folder / "manifest.json").write_text(json.dumps(manifest))
+    return own_folder
 
 
 @pytest.fixture

@@ -67,4 +67,39 @@ def test_ends_cannot_be_changed_in_place_or_be_nowhere():
 
 def test_a_pose_of_the_search_and_back():
     pose = np.concatenate([HERE.centre_lps, HERE.direction_lps])
-    assert np.allclose(Placement.at(pose, HERE.size).entry_lps, HERE.entry_lps, atol=0.01)
+    assert np.allclose(HERE.at(pose).entry_lps, HERE.entry_lps, atol=0.01)
+
+
+def flat_box(direction):
+    """A box of 12 x 4 mm, its width to cranial as far as its axis leaves that."""
+    along = np.array([0.0, 0.0, 1.0]) - direction[2] * direction
+    along /= np.linalg.norm(along)
+    return np.array([[6.0, 2], [-6, 2], [-6, -2], [6, -2]]), np.stack([along, np.cross(along, direction)])
+
+
+BOX = Placement(HERE.entry_lps, HERE.tip_lps, 12.0, *flat_box(HERE.direction_lps))
+
+
+def test_a_round_implant_has_no_corners():
+    assert HERE.corners_lps is None
+    assert HERE.reach_mm == 4
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(shifts)
+def test_a_section_goes_with_every_move_and_stays_square_to_the_axis(shift):
+    for moved in (BOX.moved(shift), BOX.with_entry(BOX.entry_lps + shift), BOX.with_tip(BOX.tip_lps + shift)):
+        frame = np.vstack([moved.across_lps, moved.direction_lps])
+        assert np.allclose(frame @ frame.T, np.eye(3), atol=1e-9)
+        assert np.sign(np.linalg.det(frame)) == np.sign(np.linalg.det(np.vstack([BOX.across_lps, BOX.direction_lps])))
+        assert np.allclose(np.linalg.norm(moved.corners_lps, axis=1), BOX.reach_mm)
+    assert np.allclose(BOX.moved(shift).corners_lps, BOX.corners_lps)
+
+
+def test_a_section_keeps_its_side_to_the_joint_when_it_turns():
+    turned = BOX.with_tip(BOX.tip_lps + np.array([2.0, 0.0, 0.0]))
+    assert turned.across_lps[1] @ BOX.across_lps[1] > 0.99
+
+
+def test_another_size_has_a_section_of_that_size():
+    assert np.allclose(BOX.with_size(6.0, 20.0).corners_lps, BOX.corners_lps / 2)

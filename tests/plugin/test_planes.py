@@ -14,6 +14,7 @@ from napari_sacroplan.planes import (
     cut_mesh,
     down_plane,
     out_of_joint_plane,
+    ring_mm,
     sample_plane,
 )
 from planner.grid import Grid
@@ -21,6 +22,14 @@ from planner.volume import LabelMap, Volume
 
 FORWARD = Placement(np.array([30.0, 60.0, 0.0]), np.array([30.0, 40.0, 0.0]), 8.0)
 OUT = np.array([1.0, 0.0, 0.0])
+BOX = Placement(
+    FORWARD.entry_lps,
+    FORWARD.tip_lps,
+    12.0,
+    np.array([[6.0, 2], [-6, 2], [-6, -2], [6, -2]]),
+    np.array([[0.0, 0, 1], OUT]),
+)
+"""12 mm to cranial, 4 mm across the joint."""
 
 
 @pytest.mark.parametrize(
@@ -106,6 +115,33 @@ def test_a_cylinder_is_cut_in_a_circle_across_and_a_rectangle_along():
     segments, _ = cut_mesh(vertices, faces, out_of_joint_plane(FORWARD, OUT))
     corners = segments.reshape(-1, 2)
     assert np.allclose([corners.min(axis=0), corners.max(axis=0)], [[-4, -10], [4, 10]], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("plane", "half_mm"),
+    [
+        (down_plane(BOX), (2, 6)),
+        (along_joint_plane(BOX, OUT), (10, 6)),
+        (out_of_joint_plane(BOX, OUT), (2, 10)),
+        (STANDARD["axial"].at(BOX.centre_lps), (2, 10)),
+        (STANDARD["coronal"].at(BOX.centre_lps), (2, 6)),
+        (STANDARD["sagittal"].at(BOX.centre_lps), (10, 6)),
+    ],
+    ids=lambda value: value.name if isinstance(value, Plane) else "",
+)
+def test_a_box_is_cut_in_its_own_rectangle_in_all_six_views(plane, half_mm):
+    segments, _ = cut_mesh(*implant_mesh(BOX), plane)
+    ends = np.abs(segments.reshape(-1, 2))
+    assert np.allclose(ends.max(axis=0), half_mm, atol=1e-4)
+    assert (np.abs(ends - half_mm).min(axis=1) < 1e-4).all()  # each on an edge
+
+
+@pytest.mark.parametrize(("placement", "half_mm"), [(FORWARD, (7, 7)), (BOX, (5, 9))])
+def test_the_ring_lies_three_millimetres_outside_the_outline(placement, half_mm):
+    ring = ring_mm(placement, down_plane(placement), 3.0)
+    assert np.allclose(np.abs(ring).max(axis=0), half_mm, atol=0.02)
+    edge = np.maximum(np.abs(ring) - (np.array(half_mm) - 3), 0) if placement is BOX else np.abs(ring)
+    assert np.allclose(np.linalg.norm(edge, axis=1), 3 if placement is BOX else 7, atol=0.02)
 
 
 def test_a_plane_beside_a_surface_cuts_nothing():

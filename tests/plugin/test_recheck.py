@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,9 @@ from napari_sacroplan.placement import Placement
 from napari_sacroplan.recheck import make_checker
 from planner.joint.model import Third
 from planner.labels import Side
+from planner.outline import implant_rim
 from planner.trajectory.kernel import CONSTRAINTS
+from planner.trajectory.section import Section
 
 MICROMETRES = 0.01
 """`plan.json` rounds to a micrometre; frame and thirds to less."""
@@ -36,6 +40,24 @@ def test_proposals_measure_what_the_plan_says(case, checkers):
             assert np.allclose(checked.clearances[name].at_lps, candidate.clearance[name].at_lps_mm, atol=MICROMETRES)
         assert checked.axial_deg == pytest.approx(candidate.angles_deg.axial_to_sagittal, abs=0.01)
         assert checked.third == candidate.third == "middle"
+
+
+def test_a_section_is_measured_as_it_lies_not_as_the_mean_joint_lies(case, checkers):
+    side, document = candidates(case)[0]
+    corners = np.array([[4.0, 1], [-4, 1], [-4, -1], [4, -1]])
+    checker = replace(checkers[side], task=replace(checkers[side].task, section=Section(corners / 8)))
+    here, out = Placement.of(document), checker.out_of_joint_lps(Placement.of(document))
+    along = side.lateral_x * np.cross(here.direction_lps, out)
+    for across in (np.stack([along, out]), np.stack([-out * side.lateral_x, along * side.lateral_x])):
+        flat = replace(here, diameter_mm=8.0, corners_mm=corners, across_lps=across)
+        neural = checker.check(flat).clearances["neural"]
+        rim = implant_rim(flat.direction_lps, 8.0, flat.corners_lps)
+        steps = np.linspace(0, 1, 200)[:, None, None]
+        edges = np.concatenate([rim * (1 - s) + np.roll(rim, -1, axis=0) * s for s in np.linspace(0, 1, 60)])
+        surface = flat.entry_lps + steps * (flat.tip_lps - flat.entry_lps) + edges
+        assert np.linalg.norm(surface.reshape(-1, 3) - neural.at_lps, axis=1).min() == pytest.approx(
+            neural.centre_mm, abs=0.02
+        )
 
 
 def test_all_figures_of_a_proposal_come_from_the_planner(case, checkers):

@@ -7,11 +7,15 @@ import json
 import numpy as np
 import pytest
 
-from napari_sacroplan.reopen import find_ct, reopen
+from napari_sacroplan.recheck import make_checker
+from napari_sacroplan.reopen import _implant, find_ct, reopen
 from planner.errors import LabelsError, UnreadableFileError
 from planner.grid import Grid
 from planner.images import write_volume
+from planner.implants import Implant
 from planner.labels import Label, Side
+from planner.plan import SectionDocument
+from planner.trajectory.section import section_of
 from planner.volume import Volume
 
 
@@ -81,3 +85,24 @@ def test_settings_of_another_version_hold_where_they_matter(own_folder):
     path.write_text(json.dumps(manifest))
     with pytest.raises(UnreadableFileError, match="does not hold the settings"):
         reopen(own_folder)
+
+
+@pytest.mark.parametrize("across_joint", [False, True])
+@pytest.mark.parametrize(
+    "shape", [{"shape": "box", "height_share": 0.4}, {"shape": "twin barrel"}, {"shape": "triangular rod"}]
+)
+def test_a_device_of_ones_own_that_is_not_round_is_known_by_what_is_proposed(case, shape, across_joint):
+    device = {"id": "MINE", "maker": "", "approach": "posterior", "count": 1, "source": "test", "diameters_mm": (8.0,)}
+    mine = Implant.model_validate({**device, "lengths_mm": (20.0,), "across_joint": across_joint, **shape})
+    corners = section_of(mine).scaled(8.0)
+    section = SectionDocument(corners_mm=corners.round(3).tolist(), across_lps=((1, 0, 0), (0, 0, 1)))
+    proposed = case.plan.sides["left"].candidates[0].model_copy(update={"section": section})
+    side = case.plan.sides["left"].model_copy(update={"candidates": [proposed]})
+    plan = case.plan.model_copy(update={"sides": {"left": side}})
+    assert np.allclose(section_of(_implant("MINE", plan)).scaled(8.0), corners, atol=0.002)
+
+
+def test_the_implant_of_a_plan_is_the_section_that_was_planned(boxed):
+    case = reopen(boxed)
+    assert (case.implant.id, case.implant.shape, case.implant.height_share) == ("MY-BOX", "box", 0.5)
+    assert make_checker(case, Side.LEFT).task.section.extent == pytest.approx([1, 0.5])

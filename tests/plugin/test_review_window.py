@@ -145,6 +145,26 @@ def test_ends_are_dragged_and_turn_about_each_other(window, own_folder):
     assert session.placement.change_from(start)["tip_mm"] > 1
 
 
+def test_an_implant_that_is_not_round_is_drawn_as_it_was_planned_and_follows_the_hand(window, boxed):
+    _, dock, qtbot = window
+    review = opened(window, boxed)
+    session, layer = review.session, dock.scene.implant
+    corners = np.vstack(
+        [session.placement.corners_lps + end for end in (session.placement.entry_lps, session.placement.tip_lps)]
+    )
+    assert np.allclose(np.sort(layer.data[0][:8, ::-1], axis=0), np.sort(corners, axis=0), atol=1e-3)
+    shot(window, "box")
+    view = review.views["across the joint"]
+    drag(qtbot, view, session.placement.tip_lps, (3.0, 0.0))
+    dock.scene.follow_now()
+    assert session.edited
+    vertices = np.asarray(layer.data[0])[:8, ::-1]
+    away = vertices[4:] - session.placement.tip_lps
+    assert np.allclose(away @ session.placement.direction_lps, 0, atol=1e-3)
+    assert np.allclose(np.linalg.norm(away, axis=1), np.hypot(4, 2), atol=1e-3)
+    shot(window, "box_turned")
+
+
 def test_a_broken_path_is_told_in_words_and_only_overridden(window, own_folder):
     from qtpy.QtCore import Qt
 

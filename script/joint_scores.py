@@ -72,14 +72,14 @@ def _slices_mm(path: Path) -> float:
 
 
 def scores_parts(joints: Sequence[Scored]) -> Iterator[str]:
-    """Lay out the groups of slices, and each joint that is not within what is asked for."""
+    """Lay out the groups of slices, and each joint in thin ones that is not within what is asked for."""
     if not joints:
         return
     yield TEXT.format(mean=GOAL_MEAN_MM, p95=GOAL_P95_MM, covered=GOAL_COVERED)
     yield table(("slices", "scans", "joints", "mean", "95th", "covered", "within"), _groups(joints))
-    beyond = [joint for joint in joints if not joint.is_within]
+    beyond = [joint for joint in joints if joint.slices_mm <= GOAL_SPACING_MM and not joint.is_within]
     if beyond:
-        yield "Not within:"
+        yield "At up to 1 mm, these are not within:"
         yield table(("scan", "slices", "side", "mean", "95th", "covered"), map(_one, beyond))
 
 

@@ -20,9 +20,9 @@ def across(points, side, tilt_deg):
 
 @pytest.mark.parametrize("side", list(Side))
 @pytest.mark.parametrize(("gap_mm", "tilt_deg"), [(1.5, 0.0), (2.0, 20.0), (3.0, 37.0)])
-def test_mid_surface_lies_between_the_plates(make_plates, side, gap_mm, tilt_deg):
+def test_mid_surface_lies_between_the_plates(make_plates, joint_of, side, gap_mm, tilt_deg):
     volume, bones = make_plates(gap_mm, tilt_deg, side)
-    joint = extract_joint(volume, bones, side, LABELS_ONLY)
+    joint = joint_of(volume, bones, side, LABELS_ONLY)
     articular = joint.zone == Zone.ARTICULAR
     inner = articular & (np.abs(joint.vertices_lps[:, 2]) < 20) & (np.abs(joint.vertices_lps[:, 1]) < 15)
     off = np.abs(across(joint.vertices_lps[inner], side, tilt_deg))
@@ -32,33 +32,33 @@ def test_mid_surface_lies_between_the_plates(make_plates, side, gap_mm, tilt_deg
     assert 0.8 * 40 * 50 < joint.articular_area_mm2 < 1.35 * 40 * 50
 
 
-def test_sheet_covers_the_plates(make_plates):
+def test_sheet_covers_the_plates(make_plates, joint_of):
     volume, bones = make_plates()
-    joint = extract_joint(volume, bones, Side.LEFT, LABELS_ONLY)
+    joint = joint_of(volume, bones, Side.LEFT, LABELS_ONLY)
     assert joint.vertices_lps[:, 2].min() < -24
     assert joint.vertices_lps[:, 2].max() > 24
 
 
-def test_normals_point_to_the_hip(make_plates):
+def test_normals_point_to_the_hip(make_plates, joint_of):
     for side in Side:
         volume, bones = make_plates(side=side)
-        joint = extract_joint(volume, bones, side, LABELS_ONLY)
+        joint = joint_of(volume, bones, side, LABELS_ONLY)
         a, b, c = (joint.vertices_lps[joint.faces[:, i]] for i in range(3))
         assert (np.cross(b - a, c - a)[:, 0].sum()) * side.lateral_x > 0
 
 
-def test_thirds_are_equal_slabs_superior_on_top(make_plates):
+def test_thirds_are_equal_slabs_superior_on_top(make_plates, joint_of):
     volume, bones = make_plates()
-    joint = extract_joint(volume, bones, Side.LEFT, LABELS_ONLY)
+    joint = joint_of(volume, bones, Side.LEFT, LABELS_ONLY)
     assert joint.thirds.known
     assert np.ptp(np.diff(joint.thirds.bounds_mm)) < 1e-9
     height = joint.vertices_lps[:, 2]
     assert height[joint.third == Third.SUPERIOR].min() > height[joint.third == Third.INFERIOR].max()
 
 
-def test_wide_gap_is_not_articular(make_plates):
+def test_wide_gap_is_not_articular(make_plates, joint_of):
     volume, bones = make_plates(gap_mm=7.0)
-    joint = extract_joint(volume, bones, Side.LEFT, LABELS_ONLY)
+    joint = joint_of(volume, bones, Side.LEFT, LABELS_ONLY)
     assert len(joint.vertices_lps) > 1000
     assert not (joint.zone == Zone.ARTICULAR).any()
     assert not joint.thirds.known
@@ -74,8 +74,8 @@ def test_without_a_hip_bone_the_joint_is_empty_and_says_so(make_plates, make_bon
     assert len(extract_joint(volume, make_bones(only, volume.grid), Side.LEFT, LABELS_ONLY).faces) == 0
 
 
-def test_same_input_same_bytes(make_plates):
-    volume, bones = make_plates()
-    first, second = (extract_joint(volume, bones, Side.LEFT, JointConfig()) for _ in range(2))
+def test_same_input_same_bytes(make_plates, joint_of):
+    case = (*make_plates(), Side.LEFT, JointConfig())
+    first, second = joint_of(*case), extract_joint(*case)
     assert first.vertices_lps.tobytes() == second.vertices_lps.tobytes()
     assert first.gap_mm.tobytes() == second.gap_mm.tobytes()

@@ -21,8 +21,8 @@ def codes(joint):
     return [f.code for f in joint.findings]
 
 
-def test_plain_joint_has_no_findings(make_plates):
-    assert codes(extract_joint(*make_plates(2.0), Side.LEFT, CONFIG)) == []
+def test_plain_joint_has_no_findings(make_plates, joint_of):
+    assert codes(joint_of(*make_plates(2.0), Side.LEFT, CONFIG)) == []
 
 
 @pytest.mark.parametrize(("gap_mm", "wide"), [(3.2, False), (4.6, True)])

@@ -8,15 +8,13 @@ import pytest
 from planner import NOTICE
 from planner.errors import UnreadableFileError
 from planner.joint.config import JointConfig
-from planner.joint.extract import extract_joint
 from planner.joint.ply import read_joint_ply, write_joint_ply
 from planner.labels import Side
 
 
 @pytest.fixture
-def joint(make_plates):
-    volume, bones = make_plates()
-    return extract_joint(volume, bones, Side.LEFT, JointConfig(use_profiles=False))
+def joint(make_plates, joint_of):
+    return joint_of(*make_plates(), Side.LEFT, JointConfig(use_profiles=False))
 
 
 def test_round_trip(joint, tmp_path):

@@ -116,10 +116,11 @@ def is_sure(fine: Thinned, shape: Floats, pose: PelvisPose) -> bool:
     return pose.score >= SURE_SCORE and on_bone_share(fine, shape, pose) >= SURE_SHARE
 
 
-def no_pelvis(on_bone: float, size: float) -> NoPelvisError:
+def no_pelvis(on_bone: float, size: float, seen: float = 1.0) -> NoPelvisError:
     """Build the one refusal of this stage."""
+    part = f", {seen:.0%} of it within the scan (at least {SEEN_FLOOR:.0%} expected)" if seen < SEEN_FLOOR else ""
     return NoPelvisError(
-        f"no pelvis found: {on_bone:.0%} of the best match lies on bone (at least {CLOSE_SHARE:.0%} expected), "
+        f"no pelvis found: {on_bone:.0%} of the best match lies on bone (at least {CLOSE_SHARE:.0%} expected){part}, "
         f"at {size:.2f} of the usual size.",
         "Give a CT that shows both sacroiliac joints.",
     )
@@ -147,10 +148,13 @@ def coarse_starts(coarse: Thinned, shape: Floats, lying: Floats) -> list[Floats]
     """Best similarities ``(4, 4)`` of the FFT search, best first."""
     trials = [scale * lying @ rotation for rotation, scale in product(trial_rotations(), SCALES)]
     inverse = np.linalg.inv(coarse.grid.lps_from_zyx[:3, :3])
-    extent = max(np.ptp(shape @ (inverse @ t).T, axis=0).max() for t in trials[:1])
-    size = [fft.next_fast_len(int(n + 1.15 * extent) + 2, real=True) for n in coarse.nearness.shape]
+    placed = [shape @ (inverse @ t).T for t in trials]
+    extents = np.max([np.ptp(points, axis=0) for points in placed], axis=0)
+    room = np.array(coarse.nearness.shape) + 1.15 * np.ptp(placed[0], axis=0).max() + 2
+    # where the spacing is wrong, cells may be of any shape, and a turn takes more of them than the first
+    size = [fft.next_fast_len(int(n), real=True) for n in np.maximum(room, extents + 3)]
     spectra = [fft.rfftn(a, size) for a in (coarse.nearness, coarse.known)]
-    found = [correlate(spectra, size, shape @ (inverse @ t).T) for t in trials]
+    found = [correlate(spectra, size, points) for points in placed]
     order = sorted(range(len(trials)), key=lambda i: (-found[i][0], i))[:STARTS]
     starts = []
     for i in order:
@@ -246,4 +250,4 @@ def judge(fine: Thinned, model: ShapeModel, pose: PelvisPose) -> None:
     one_sided = max(on_bone_share(fine, trial_points(model, without=hip), pose) for hip in ("left_hip", "right_hip"))
     found = on_bone >= CLOSE_SHARE or one_sided >= CLOSE_ONE_SIDED
     if not found or seen.mean() < SEEN_FLOOR or not SIZES[0] < size < SIZES[1]:
-        raise no_pelvis(on_bone, size)
+        raise no_pelvis(on_bone, size, float(seen.mean()))

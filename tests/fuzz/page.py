@@ -33,6 +33,8 @@ FIXED = (
     ("Memory that ran out while a frame was decoded was called a damaged frame", "told as no memory"),
     ("Cone-beam CT, MR and other offsets and slopes passed as Hounsfield units unless they broke a bound",
      "peaks of soft tissue and air must lie where CT has them (`hu-calibration`); `cone-beam` by header"),
+    ("A scan with a spacing far from cubes (micrometres, axes mixed up) ended in an `IndexError` where the pelvis is "
+     "looked for", "room for every turn of the model; refused as no pelvis, with what of it would be in the scan"),
     ("Threads that could not be started for want of memory were called a defect", "told as no memory"),
     ("A named pipe given as a scan was waited for, for ever", "refused: a pipe or device"),
     ("Workers of a batch held 300 MB that were no case's, and 4 to 20 MB more after each case",

@@ -9,7 +9,16 @@ from planner.errors import NoPelvisError
 from planner.grid import Grid
 from planner.labels import Label
 from planner.segmentation import PelvisPose, load_shape_model, locate_pelvis, thin
-from planner.segmentation.locate import LYING_DEG, mean_score, size_of, step, trial_points
+from planner.segmentation.locate import (
+    LYING_DEG,
+    STARTS,
+    coarse_starts,
+    coarsen,
+    mean_score,
+    size_of,
+    step,
+    trial_points,
+)
 from planner.volume import Volume
 from sample_data.phantom import Phantom
 
@@ -75,6 +84,24 @@ def test_a_small_child_is_refused_by_its_size(phantom: Phantom) -> None:
     child = laid(phantom.volume, rotation((0.0, 0.0, 0.0), scale=0.6))
     with pytest.raises(NoPelvisError, match=r"at 0\.6\d of the usual size"):
         locate_pelvis(thin(child), MODEL)
+
+
+@pytest.mark.parametrize(
+    "spacing_zyx_mm", [(2900.0, 2500.0, 2500.0), (2.0, 100.0, 100.0), (6.0, 0.8, 0.8)]
+)
+def test_cells_of_any_shape_are_searched(spacing_zyx_mm: tuple[float, float, float]) -> None:
+    hu = np.full((24, 40, 40), 40, np.int16)
+    hu[4:20, 10:30, 10:30] = 600
+    fine = thin(Volume(hu, Grid.from_spacing(hu.shape, spacing_zyx_mm)))
+    starts = coarse_starts(coarsen(fine), trial_points(MODEL), np.eye(3))
+    assert len(starts) == STARTS
+    assert np.isfinite(starts).all()
+
+
+def test_a_pelvis_that_is_hardly_in_the_scan_is_told_as_such(phantom: Phantom) -> None:
+    tiny = laid(phantom.volume, rotation((0.0, 0.0, 0.0), scale=0.1))
+    with pytest.raises(NoPelvisError, match=r"\d% of it within the scan \(at least 25% expected\)"):
+        locate_pelvis(thin(tiny), MODEL)
 
 
 def test_the_usual_size_is_held_against_a_match_only_as_far_as_it_is_off(phantom: Phantom) -> None:

@@ -86,9 +86,7 @@ def test_a_small_child_is_refused_by_its_size(phantom: Phantom) -> None:
         locate_pelvis(thin(child), MODEL)
 
 
-@pytest.mark.parametrize(
-    "spacing_zyx_mm", [(2900.0, 2500.0, 2500.0), (2.0, 100.0, 100.0), (6.0, 0.8, 0.8)]
-)
+@pytest.mark.parametrize("spacing_zyx_mm", [(2900.0, 2500.0, 2500.0), (2.0, 100.0, 100.0), (6.0, 0.8, 0.8)])
 def test_cells_of_any_shape_are_searched(spacing_zyx_mm: tuple[float, float, float]) -> None:
     hu = np.full((24, 40, 40), 40, np.int16)
     hu[4:20, 10:30, 10:30] = 600

@@ -276,10 +276,14 @@ def _raise(error: Exception) -> None:
 
 
 def _stalling(series: Path, at: int, *, ends: bool) -> None:
-    if not ends:
-        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
-    _at_open(series, at, lambda: time.sleep(0.3 if ends else LONGEST_S))
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+    def stall() -> None:
+        if not ends:  # the user gives up while it stalls
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+        time.sleep(0.3 if ends else LONGEST_S)
+
+    _at_open(series, at, stall)
     read_scan(series).load()
 
 

@@ -89,7 +89,8 @@ def _shape(dowel: Dowel) -> Iterator[Check]:
     length, claimed = dowel.length, float(dowel.claims["implant"]["length_mm"])
     words = f"ends are {length:.2f} mm apart, length {claimed:g} mm, diameter {2 * dowel.radius:g} mm"
     yield _check(dowel, "implant-size", abs(length - claimed) <= ROUNDING_MM and dowel.radius > 0, words)
-    yield _check(dowel, "posterior-entry", dowel.entry[1] > dowel.tip[1], "entry posterior to tip")
+    behind = float((dowel.entry - dowel.tip) @ dowel.case.axes[1])
+    yield _check(dowel, "posterior-entry", behind > 0, f"entry {behind:.1f} mm posterior to tip")
 
 
 def _neural(dowel: Dowel) -> Iterator[Check]:

@@ -49,6 +49,9 @@ ARTICULAR_GAP_MM = 8.0
 SQUARE = 1e-3
 """Cosine by which axes that are square to each other may be off."""
 
+TURNED = "patient-position"
+"""Finding of a scan whose header has the patient lie otherwise: its axes are not the patient's."""
+
 MOST_MM = 200.0
 """No implant is longer or wider."""
 
@@ -69,6 +72,26 @@ class Case:
     labels: Image
     keepout: Image
     surfaces: Mapping[str, JointSurface] = field(default_factory=dict)
+
+    @cached_property
+    def axes(self) -> Points:
+        """Patient's left, posterior and cranial as rows: the scan's, unless the plan says that its header is wrong.
+
+        Raises
+        ------
+        ValueError
+            If the frame that the plan then states is no right-handed one, or the foramina do not descend in it.
+        """
+        if not any(finding["code"] == TURNED for finding in self.plan.get("findings", ())):
+            return np.eye(3)
+        frame = np.stack([point(self.plan["pelvic_frame"][f"{name}_lps"]) for name in ("left", "posterior", "cranial")])
+        mouths = [f for side in self.plan["sides"].values() for f in side["foramina"]]
+        levels = [int(mouth["level"][1:]) for mouth in mouths]
+        heights = [float(point(mouth["centre_lps_mm"]) @ frame[2]) for mouth in mouths]
+        rising = len(mouths) > 1 and float(np.cov(levels, heights)[0, 1]) > 0
+        if np.abs(frame @ frame.T - np.eye(3)).max() > SQUARE or np.linalg.det(frame) < 0 or rising:
+            raise ValueError("the pelvic frame is not a right-handed one with the foramina from S1 down")
+        return frame
 
     @cached_property
     def centroids(self) -> dict[int, Points]:

@@ -74,8 +74,8 @@ def _canal(case: Case) -> Check:
 
 
 def _laterality(case: Case) -> Check:
-    """Left of the patient is +x in LPS."""
-    x = {value: centre[0] for value, centre in case.centroids.items()}
+    """Left of the patient is +x in LPS, unless the scan's header is said to be wrong."""
+    x = {value: float(centre @ case.axes[0]) for value, centre in case.centroids.items()}
     if SACRUM not in x:
         return Check("laterality", "both", False, "there is no sacrum")
     away = {

@@ -246,6 +246,33 @@ def test_tampering_with_the_plan_is_caught(folder: Path, tamper: Callable[[Plan]
     assert caught in failed(folder)
 
 
+def wrong_header(plan: Plan, left: float = 1.0, posterior: float = 1.0, cranial: float = 1.0) -> None:
+    """Say that the scan's header is wrong, and that the pelvis lies in its axes times these."""
+    finding = {"code": "patient-position", "level": "review-only", "side": "both", "message": "turned"}
+    plan["findings"].append(finding)
+    for name, sign in (("left", left), ("posterior", posterior), ("cranial", cranial)):
+        plan["pelvic_frame"][f"{name}_lps"] = [sign * v for v in plan["pelvic_frame"][f"{name}_lps"]]
+
+
+@pytest.mark.parametrize(
+    ("signs", "caught"),
+    [
+        ((1, 1, 1), set()),
+        ((-1, -1, 1), {"laterality", "posterior-entry"}),
+        ((-1, 1, 1), {"well-formed"}),  # a mirrored patient
+        ((-1, 1, -1), {"well-formed"}),  # S1 below S3
+    ],
+)
+def test_where_the_header_is_wrong_the_plans_own_frame_must_hold(
+    folder: Path, signs: tuple[float, float, float], caught: set[str]
+) -> None:
+    plan = json.loads(shortened(folder).joinpath("plan.json").read_text())
+    wrong_header(plan, *signs)
+    (folder / "plan.json").write_text(json.dumps(plan))
+    assert failed(folder) >= caught
+    assert bool(failed(folder)) == bool(caught)
+
+
 TAMPERED_HU: dict[str, tuple[Callable[[Plan], object], str]] = {
     "another shell": (lambda p: first(p).update(hu_shell_mean=first(p)["hu_shell_mean"] - 20), "hu-shell"),
     "denser bone on the axis": (lambda p: first(p)["hu_path"].__setitem__(20, 900), "hu-path"),

@@ -1,0 +1,44 @@
+"""The search for rods against brute force: every chain of a lattice twice as fine, in directions twice as close."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from planner.implants import load_catalogue
+from planner.labels import Side
+from planner.lateral import LateralConfig, search
+from planner.lateral.corridor import Corridor, make_corridor
+from planner.trajectory import TrajectoryConfig
+
+from support.beside_slabs import anatomy_of
+from support.slab_pelvis import SlabPelvis
+
+DIAMETER_MM, COUNT = 4.0, 3
+
+REACHED = 0.97
+"""Of brute force's best: the search ends with moves of its own, so that it may have more, too."""
+
+
+@pytest.fixture(scope="module")
+def corridor() -> Corridor:
+    """A joint whose foramina leave room between them."""
+    anatomy = anatomy_of(SlabPelvis(foramen_out_mm=-18.0, spacing_mm=(2.0, 1.5, 1.5)), Side.LEFT)
+    return make_corridor(anatomy, load_catalogue().find("IFUSE"), LateralConfig(), TrajectoryConfig())
+
+
+def brute_force(corridor: Corridor, monkeypatch: pytest.MonkeyPatch) -> float:
+    monkeypatch.setattr(search, "CENTRE_STEP_MM", 2.0)
+    monkeypatch.setattr(search, "TURN_STEP_DEG", 5.0)
+    first = search._crossings(corridor)
+    angles, trials = search._first_trials(corridor, first, DIAMETER_MM)
+    chains = [search._chain(corridor.config, search._part(trials, k, len(first)), COUNT) for k in range(len(angles))]
+    return max(chain[1] for chain in chains if chain is not None)
+
+
+def test_the_search_reaches_what_brute_force_reaches(corridor: Corridor, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, trials = search.best_bundle(corridor, DIAMETER_MM, COUNT)
+    assert found is not None
+    best = brute_force(corridor, monkeypatch)
+    assert found.score >= REACHED * best
+    assert np.count_nonzero(trials.values >= 0) > COUNT

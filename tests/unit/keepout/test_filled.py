@@ -34,8 +34,8 @@ def brightened(volume, bones, mask_lps, hu):
     return Volume(values, volume.grid), bones
 
 
-def test_what_the_labels_filled_in_is_found_in_the_image(filled, true_mouth):
-    found = find_keepouts(*filled, CONFIG)
+def test_what_the_labels_filled_in_is_found_in_the_image(filled, search, true_mouth):
+    found = search(*filled)
     assert not found.missing(Side.LEFT)
     assert not found.missing(Side.RIGHT)
     for f in found.foramina:
@@ -46,9 +46,9 @@ def test_what_the_labels_filled_in_is_found_in_the_image(filled, true_mouth):
     assert "the right S3 dorsal, S3 ventral foramen" in notes["right"]
 
 
-def test_its_channel_is_in_the_mask(filled, true_mouth):
+def test_its_channel_is_in_the_mask(filled, search, true_mouth):
     volume, bones = filled
-    values = find_keepouts(volume, bones, CONFIG).mask.values
+    values = search(volume, bones).mask.values
     for side, level in FILLED:
         for end in (true_mouth(side, level, aspect) for aspect in ("ventral", "dorsal")):
             junction = np.array([side.lateral_x * 15.0, 4.0, end[2]])
@@ -56,19 +56,17 @@ def test_its_channel_is_in_the_mask(filled, true_mouth):
             assert (values[tuple(index.T)] == foramen_value(side, level)).all()
 
 
-def test_the_rest_of_the_mask_stays(filled, make_sacrum):
+def test_the_rest_of_the_mask_stays(filled, search, make_sacrum):
     volume, bones = filled
     whole, _ = make_sacrum(closed=FILLED, landmarks=True)
-    before = find_keepouts(whole, bones, CONFIG).mask.values
-    after = find_keepouts(volume, bones, CONFIG).mask.values
+    before, after = search(whole, bones).mask.values, search(volume, bones).mask.values
     ours = np.isin(after, [foramen_value(side, level) for side, level in FILLED])
     outside = (bones.labels.values == 0) & ~ours
     np.testing.assert_array_equal(after[outside] > 0, before[outside] > 0)
 
 
-def test_bone_in_the_image_is_no_foramen(make_sacrum):
-    volume, bones = make_sacrum(closed=FILLED, landmarks=True)
-    found = find_keepouts(volume, bones, CONFIG)
+def test_bone_in_the_image_is_no_foramen(make_sacrum, search):
+    found = search(*make_sacrum(closed=FILLED, landmarks=True))
     assert found.missing(Side.LEFT) == ("S1 ventral", "S1 dorsal")
     assert found.missing(Side.RIGHT) == ("S3 ventral", "S3 dorsal")
     assert "foramen-filled" not in [f.code for f in found.findings]

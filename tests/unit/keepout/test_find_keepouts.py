@@ -17,8 +17,8 @@ CONFIG = KeepoutConfig()
 
 
 @pytest.mark.parametrize("rotation_deg", [(0.0, 0.0, 0.0), (14.0, 6.0, -8.0), (0.0, 0.0, 180.0)])
-def test_every_mouth_is_found_where_it_is(make_sacrum, true_mouth, rotation_deg):
-    found = find_keepouts(*make_sacrum(rotation_deg=rotation_deg), CONFIG)
+def test_every_mouth_is_found_where_it_is(make_sacrum, search, true_mouth, rotation_deg):
+    found = search(*(make_sacrum(rotation_deg=rotation_deg) if any(rotation_deg) else make_sacrum()))
     turn = Rotation.from_euler("xyz", rotation_deg, degrees=True).as_matrix()
     assert len(found.foramina) == 16
     for f in found.foramina:
@@ -54,9 +54,9 @@ def test_level_closed_on_both_sides_keeps_the_names_of_the_others(make_sacrum):
     assert {f.level for f in found.foramina} == {"S2", "S3", "S4"}
 
 
-def test_mask_covers_the_channels_and_spares_the_bone(make_sacrum, true_mouth):
+def test_mask_covers_the_channels_and_spares_the_bone(make_sacrum, search, true_mouth):
     volume, bones = make_sacrum()
-    found = find_keepouts(volume, bones, CONFIG)
+    found = search(volume, bones)
     values = found.mask.values
     for side in Side:
         for level in SACRAL_LEVELS:
@@ -70,16 +70,16 @@ def test_mask_covers_the_channels_and_spares_the_bone(make_sacrum, true_mouth):
     assert ((values > 0) & (bones.labels.values == Label.SACRUM)).mean() < 0.002
 
 
-def test_canal_line_runs_down_the_canal(make_sacrum):
-    found = find_keepouts(*make_sacrum(), CONFIG)
+def test_canal_line_runs_down_the_canal(make_sacrum, search):
+    found = search(*make_sacrum())
     assert found.canal_lps[0, 2] > 35
     assert found.canal_lps[-1, 2] < -35
     assert np.abs(found.canal_lps[:, 0]).max() < 1.5
     assert np.abs(found.canal_lps[:, 1] - 4.0).max() < 1.5
 
 
-def test_sides_are_the_patients(make_sacrum):
-    found = find_keepouts(*make_sacrum(), CONFIG)
+def test_sides_are_the_patients(make_sacrum, search):
+    found = search(*make_sacrum())
     for f in found.foramina:
         assert f.centre_lps[0] * f.side.lateral_x > 10
 
@@ -112,8 +112,8 @@ def test_two_pairs_make_a_transitional_vertebra_likely_only_when_whole(make_sacr
     assert "transitional-vertebra" not in [f.code for f in cut.findings]
 
 
-def test_same_input_same_bytes(make_sacrum):
-    first, second = (find_keepouts(*make_sacrum(), CONFIG) for _ in range(2))
+def test_same_input_same_bytes(make_sacrum, search):
+    first, second = search(*make_sacrum()), find_keepouts(*make_sacrum(), CONFIG)
     assert first.mask.values.tobytes() == second.mask.values.tobytes()
     assert [f.centre_lps.tobytes() for f in first.foramina] == [f.centre_lps.tobytes() for f in second.foramina]
 

@@ -6,10 +6,13 @@ import subprocess
 import sys
 
 import pytest
+import typer
 
-from pipelines.cli import DEBUG_VARIABLE, guarded
+from pipelines.cli import DEBUG_VARIABLE, guarded, verify
+from pipelines.summary import verification_table
 from planner import NOTICE, __version__
-from planner.errors import ConfigError, NoPelvisError
+from planner.errors import ConfigError, NoPelvisError, UnreadableFileError
+from planner.verify import Check, Verification
 
 
 def sacroplan(*arguments, cwd=None):
@@ -112,3 +115,24 @@ def test_help_needs_neither_qt_nor_the_heavy_parts():
     code = "import sys, pipelines.cli; print([m for m in ('napari','qtpy','numba','SimpleITK') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_verify_tells_what_it_could_not_read_and_fails(tmp_path, capsys):
+    with pytest.raises(typer.Exit) as left:
+        verify(tmp_path)
+    assert left.value.exit_code == 1
+    told = capsys.readouterr().out
+    assert "FAILED" in told
+    assert NOTICE in told
+
+
+def test_verify_refuses_a_scan_that_is_not_there(tmp_path):
+    with pytest.raises(UnreadableFileError, match="found nothing at this path"):
+        verify(tmp_path, tmp_path / "ct.nii.gz")
+
+
+def test_what_verify_did_not_check_is_neither_right_nor_wrong():
+    checks = (Check("hu", "both", True, "not checked: HU", checked=False), Check("grade", "left", True, "green"))
+    rows = [line.split() for line in verification_table(Verification(checks)).splitlines()]
+    verdicts = {row[1]: row[0] for row in rows if len(row) > 1}
+    assert (verdicts["hu"], verdicts["grade"]) == ("?", "ok")

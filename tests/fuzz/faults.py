@@ -276,6 +276,7 @@ def _raise(error: Exception) -> None:
 
 
 def _stalling(series: Path, at: int, *, ends: bool) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
     signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
 
     def stall() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ PROJECTIONS = {
 """Words of ImageType for images whose values are projected, not measured where they lie."""
 RATIO_WORDS = {"RATIO", "Z_EFF", "ELECTRON_DENSITY", "MATERIAL_FRACTIONS", "PERFUSION"}
 """Words of ImageType for maps that are no Hounsfield units, whatever their rescale type says."""
+
+CODE = re.compile(r"[A-Z0-9_]{1,16}")
+"""A code string or unit (PS3.5 6.2, CS)."""
 
 GIVE_CT = "Give a CT series with original or reformatted slices."
 GIVE_HU = "Export the original CT images, which carry RescaleSlope, RescaleIntercept and type HU."
@@ -132,7 +136,9 @@ def _is_localizer(item: Slice) -> bool:
 def _not_ct(series: Series) -> Flaw | None:
     instance = series.first.instance
     if instance.modality != "CT":
-        what = f"{instance.file}: found modality {instance.modality or 'none'}, expected CT."
+        what = (
+            f"{instance.file}: found modality {_code(instance.modality) if instance.modality else 'none'}, expected CT."
+        )
         return Flaw("not CT", NoSeriesError(what, GIVE_CT))
     if instance.sop_class not in CT_CLASSES:
         what = f"{instance.file}: found {as_uid(instance.sop_class).name}, expected a CT image."
@@ -173,10 +179,15 @@ def _wrong_values(item: Slice) -> str | None:
     if item.slope is None or item.intercept is None or item.slope == 0:
         return f"RescaleSlope {item.slope} and RescaleIntercept {item.intercept}, expected both, slope not 0"
     if item.rescale_type not in {"", "HU"}:
-        return f"RescaleType {item.rescale_type}, expected HU"
+        return f"RescaleType {_code(item.rescale_type)}, expected HU"
     if ratio:
         return f"a map of {', '.join(sorted(ratio))}, expected Hounsfield units"
     return None
+
+
+def _code(text: str) -> str:
+    """Repeat a term of the standard; not a text that may hold anything, once the header is damaged."""
+    return text if CODE.fullmatch(text) else f"of {len(text)} letters"
 
 
 def _not_decodable(series: Series) -> Flaw | None:

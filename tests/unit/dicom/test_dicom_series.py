@@ -167,6 +167,8 @@ def test_weights_sum_to_one():
         ({"RescaleSlope": "0"}, NotHounsfieldError, "found RescaleSlope 0.0"),
         ({"RescaleType": "US"}, NotHounsfieldError, "found RescaleType US, expected HU"),
         ({"RescaleType": "MGML"}, NotHounsfieldError, "found RescaleType MGML, expected HU"),
+        ({"RescaleType": "HU DOE^JANE 1951"}, NotHounsfieldError, "found RescaleType of 16 letters, expected HU"),
+        ({"Modality": "DOE JANE"}, NoSeriesError, "found modality of 8 letters, expected CT"),
         ({"ImageType": ["DERIVED", "PRIMARY", "Z_EFF"]}, NotHounsfieldError, "found a map of Z_EFF, expected Houns"),
         ({"SamplesPerPixel": 3}, NotHounsfieldError, "found 3 samples a pixel (colour), expected 1"),
         ({"BitsAllocated": 8, "BitsStored": 8}, NotHounsfieldError, "found 8 of 8 bits a pixel, expected 16"),

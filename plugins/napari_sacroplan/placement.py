@@ -139,5 +139,5 @@ class Placement:
         axis = turned.direction_lps
         out = self.across_lps[1] - (self.across_lps[1] @ axis) * axis
         out /= np.linalg.norm(out)
-        along = np.cross(out, axis)
-        return replace(turned, across_lps=np.stack([along if along @ self.across_lps[0] > 0 else -along, out]))
+        handed = np.sign(np.cross(self.across_lps[1], self.direction_lps) @ self.across_lps[0])
+        return replace(turned, across_lps=np.stack([handed * np.cross(out, axis), out]))

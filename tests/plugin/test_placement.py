@@ -96,6 +96,15 @@ def test_a_section_goes_with_every_move_and_stays_square_to_the_axis(shift):
     assert np.allclose(BOX.moved(shift).corners_lps, BOX.corners_lps)
 
 
+def test_a_section_is_not_mirrored_by_a_wide_turn():
+    shift = np.array([0.0, 19.0, 0.0])
+    hands = [
+        np.linalg.det(np.vstack([one.across_lps, one.direction_lps]))
+        for one in (BOX, BOX.with_entry(BOX.entry_lps + shift), BOX.with_tip(BOX.tip_lps + shift))
+    ]
+    assert np.allclose(hands, hands[0])
+
+
 def test_a_section_keeps_its_side_to_the_joint_when_it_turns():
     turned = BOX.with_tip(BOX.tip_lps + np.array([2.0, 0.0, 0.0]))
     assert turned.across_lps[1] @ BOX.across_lps[1] > 0.99

@@ -64,8 +64,9 @@ LEFT = (
 
 INTRO = """
 Damaged files, faults of the machine, one scan told in many ways, mistakes, many plans in one process. The tables are
-written by `script/torture`, which runs all but the last section in less than 15 minutes on two idle cores; what each
-run counted is in `tests/fuzz/measured.json`. Malformed series one by one: [`input-checks.md`](input-checks.md).
+written by `script/torture`; what each run counted is in `tests/fuzz/measured.json`. Its sections, but for coverage and
+the long run, took 22 minutes here on two cores with a load of 6 to 8; they are made for less than 15 on idle ones,
+which was not timed. Malformed series one by one: [`input-checks.md`](input-checks.md).
 """
 
 

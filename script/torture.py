@@ -1,6 +1,6 @@
 """Torture: damaged files, faults of the machine, one scan told in many ways, mistakes, many plans in one process.
 
-``script/torture`` runs every section in less than 15 minutes on two idle cores, keeps what it counted in
+``script/torture`` runs every section (made for 15 minutes on two idle cores), keeps what it counted in
 ``tests/fuzz/measured.json`` and writes ``docs/reliability.md``. A section alone: ``script/torture fuzz --seconds 60``.
 ``script/torture long --plans 500`` takes about an hour; ``script/torture golden --write`` renews the hashes of plans.
 Exit code 1 if anything did not hold.

@@ -165,7 +165,7 @@ def _config(threads: str) -> dict[str, object]:
         "distributed.worker.memory.terminate": 0.95,
         "distributed.scheduler.allowed-failures": 0,  # we count attempts ourselves, and say so in the log
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, threads),
-        # it keeps what it saw for an hour: 300 MB a worker, and 6 MB more with every case
+        # it keeps what it saw for an hour: 300 MB a worker, and 4 MB more with every case
         "distributed.worker.profile.enabled": False,
     }
 

@@ -136,9 +136,7 @@ def _is_localizer(item: Slice) -> bool:
 def _not_ct(series: Series) -> Flaw | None:
     instance = series.first.instance
     if instance.modality != "CT":
-        what = (
-            f"{instance.file}: found modality {_code(instance.modality) if instance.modality else 'none'}, expected CT."
-        )
+        what = f"{instance.file}: found modality {_code(instance.modality)}, expected CT."
         return Flaw("not CT", NoSeriesError(what, GIVE_CT))
     if instance.sop_class not in CT_CLASSES:
         what = f"{instance.file}: found {as_uid(instance.sop_class).name}, expected a CT image."
@@ -187,7 +185,7 @@ def _wrong_values(item: Slice) -> str | None:
 
 def _code(text: str) -> str:
     """Repeat a term of the standard; not a text that may hold anything, once the header is damaged."""
-    return text if CODE.fullmatch(text) else f"of {len(text)} letters"
+    return (text if CODE.fullmatch(text) else f"of {len(text)} letters") if text else "none"
 
 
 def _not_decodable(series: Series) -> Flaw | None:

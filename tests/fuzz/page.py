@@ -9,6 +9,9 @@ from typing import Any
 
 __all__ = ["page"]
 
+UNTIMED = ("guided", "long")
+"""Sections that are not part of the short run."""
+
 PLACE = re.compile(r"/\S+/out\b")
 """Where a fault was inflicted, on the machine of that day."""
 
@@ -65,14 +68,16 @@ LEFT = (
 INTRO = """
 Damaged files, faults of the machine, one scan told in many ways, mistakes, many plans in one process. The tables are
 written by `script/torture`; what each run counted is in `tests/fuzz/measured.json`. Its sections, but for coverage and
-the long run, took 22 minutes here on two cores with a load of 6 to 8; they are made for less than 15 on idle ones,
-which was not timed. Malformed series one by one: [`input-checks.md`](input-checks.md).
+the long run, took {minutes:.0f} minutes here, on two cores that did other work too; less than 15 on idle ones is what
+they are made for, and was not timed. Malformed series one by one: [`input-checks.md`](input-checks.md).
 """
 
 
 def page(measured: dict[str, Any], notice: str) -> str:
     """Give the whole page."""
-    parts = ["# Reliability", "", notice, INTRO]
+    short = [name for name in WRITERS if name in measured and name not in UNTIMED]
+    minutes = sum(measured[name]["seconds"] for name in short) / 60
+    parts = ["# Reliability", "", notice, INTRO.format(minutes=minutes)]
     for name, write in WRITERS.items():
         if name in measured:
             parts += [*write(measured[name]), "", _when(measured[name]), ""]

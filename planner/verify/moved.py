@@ -85,9 +85,7 @@ class Moved:
 
     def poses(self, centres: Points, directions: Points) -> Poses:
         """Lay it elsewhere; a section that is not round keeps its side to the joint."""
-        section = self.dowel.claims.get("section")
-        facing = self.around.joint.facing_lps if section is None else point(section["across_lps"][1])
-        return Poses.along(centres, directions, facing)
+        return Poses.of(self.dowel, self.around.joint, centres, directions)
 
     def aside(self, radius_mm: float, count: int) -> Poses:
         """Move it across its axis by a radius, in so many directions."""

@@ -15,6 +15,7 @@ from planner.verify.case import Case, Dowel, point
 from planner.verify.image import Image
 from planner.verify.model import Check
 from planner.verify.surface import JointSurface
+from planner.verify.surroundings import Poses
 
 __all__ = ["Voxels", "check_hu", "check_scan_grid"]
 
@@ -154,17 +155,15 @@ def _shell(path: PathOnScan, joint: JointSurface) -> Check:
 
 def _ring(dowel: Dowel, joint: JointSurface) -> Points:
     """Points half-way through the shell, as vectors from the axis."""
-    section, d = dowel.claims.get("section"), dowel.direction
-    facing = joint.facing_lps if section is None else point(section["across_lps"][1])
-    out = facing - (facing @ d) * d
-    out /= np.linalg.norm(out)
-    side = 1 if dowel.side == "left" else -1
+    section = dowel.claims.get("section")
+    side = np.array([[1.0 if dowel.side == "left" else -1.0], [1.0]])
+    across = Poses.of(dowel, joint, dowel.centre[None], dowel.direction[None]).axes[0, 1:]
     flat = _outline(dowel, section)
     half = np.abs(flat).max(axis=0)
     if section is not None:
         half = np.abs(np.asarray(section["corners_mm"], float)).max(axis=0)
     grown = flat * (half + SHELL_MM / 2) / half
-    return np.asarray(grown[1::2] @ np.stack([side * np.cross(d, out), out]))
+    return np.asarray(grown[1::2] @ (side * across))
 
 
 def _outline(dowel: Dowel, section: Any) -> Points:

@@ -62,6 +62,13 @@ class Poses:
         out /= np.linalg.norm(out, axis=1, keepdims=True)
         return cls(centres, np.stack([directions, np.cross(directions, out), out], axis=1))
 
+    @classmethod
+    def of(cls, dowel: Dowel, joint: JointSurface, centres: Points, directions: Points) -> Poses:
+        """Lay a candidate elsewhere; a section that is not round keeps its side to the joint."""
+        section = dowel.claims.get("section")
+        facing = joint.facing_lps if section is None else point(section["across_lps"][1])
+        return cls.along(centres, directions, facing)
+
     def part(self, which: NDArray[np.int_]) -> Poses:
         """Take some of them."""
         return Poses(self.centres[which], self.axes[which])

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import pydicom
 from dicomweb_client.api import DICOMwebClient
 from dicomweb_client.session_utils import create_session
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import UID
 from requests import RequestException
@@ -20,6 +22,7 @@ from requests import RequestException
 from pipelines.pacs.attempts import insist
 from pipelines.pacs.incoming import publish, save_instance, study_folder
 from pipelines.pacs.model import Query, Tls
+from planner.dicom.headers import PARSER_ERRORS
 from planner.errors import BackendError
 
 __all__ = ["TOKEN_VARIABLE", "client_of", "fetch_web", "find_web", "send_web"]
@@ -28,6 +31,7 @@ TOKEN_VARIABLE = "SACROPLAN_DICOMWEB_TOKEN"
 """Environment variable with a bearer token: a command line is read by others."""
 STUDY_UID, SERIES_UID, MODALITY = "0020000D", "0020000E", "00080060"
 SERIES_INSTANCES = "00201209"
+CUT_OFF = "WADO-RS: the answer was cut off within an image."
 PAGE = 100
 """Studies an answer."""
 
@@ -90,14 +94,45 @@ def _fetch_all(client: DICOMwebClient, study_uid: str, partial: Path) -> None:
 
 def _fetch_series(client: DICOMwebClient, study_uid: str, series: dict[str, dict[str, object]], partial: Path) -> None:
     seen = set()
-    for dataset in client.iter_series(study_uid, _value(series, SERIES_UID), media_types=(("application/dicom", "*"),)):
-        if not _is_whole(dataset):
-            raise BackendError("WADO-RS: the answer was cut off within an image.", "Try again.")
-        seen.add(str(dataset.SOPInstanceUID))
-        save_instance(partial, str(dataset.SOPInstanceUID), _bytes(dataset))
+    parts = client.iter_series(study_uid, _value(series, SERIES_UID), media_types=(("application/dicom", "*"),))
+    while instance := _next_instance(parts):
+        seen.add(instance.uid)
+        save_instance(partial, instance.uid, instance.content)
     announced = _value(series, SERIES_INSTANCES)
     if announced and len(seen) < int(announced):
         raise BackendError(f"WADO-RS: found {len(seen)} images of a series, expected {announced}.", "Try again.")
+
+
+class _Received(NamedTuple):
+    """An image as it came.
+
+    Attributes
+    ----------
+    uid : str
+        SOP Instance UID (0008,0018).
+    content : bytes
+        The file.
+    """
+
+    uid: str
+    content: bytes
+
+
+def _next_instance(parts: Iterator[Dataset]) -> _Received | None:
+    """Read the next part of an answer; it may end anywhere, in the first bytes of a header too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # values that break the standard are kept as they came
+        try:
+            dataset = next(parts, None)
+            if dataset is None:
+                return None
+            if _is_whole(dataset):
+                return _Received(str(dataset.SOPInstanceUID), _bytes(dataset))
+        except RequestException:  # an OSError too, and one that says more
+            raise
+        except (*PARSER_ERRORS, InvalidDicomError) as error:
+            raise BackendError(CUT_OFF, "Try again.") from error
+    raise BackendError(CUT_OFF, "Try again.")
 
 
 def _is_whole(dataset: Dataset) -> bool:
@@ -114,9 +149,7 @@ def _is_whole(dataset: Dataset) -> bool:
 
 def _bytes(dataset: Dataset) -> bytes:
     buffer = BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # values that break the standard are kept as they came
-        dataset.save_as(buffer, enforce_file_format=True)
+    dataset.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pydicom
 import pytest
 from pydicom.uid import JPEGLSLossless
 
+from pipelines.pacs import attempts
 from pipelines.pacs.attempts import ATTEMPTS, insist
-from pipelines.pacs.web import TOKEN_VARIABLE, _is_whole, client_of
+from pipelines.pacs.web import TOKEN_VARIABLE, _is_whole, client_of, fetch_web
 from planner.errors import BackendError
 
 from support.made_export import write_study
@@ -36,6 +39,30 @@ def test_compressed_pixels_are_as_long_as_they_are(image):
 def test_a_header_alone_is_no_image(image):
     del image.SOPInstanceUID
     assert not _is_whole(image)
+
+
+class Server:
+    """Gives one image of a series, of which only the first bytes come."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def search_for_series(self, _study, fields):
+        return [{"00080060": {"Value": ["CT"]}, "0020000E": {"Value": ["1.2"]}, "00201209": {"Value": ["1"]}}]
+
+    def iter_series(self, _study, _series, media_types):
+        return (pydicom.dcmread(BytesIO(part)) for part in [self.content])
+
+
+def test_an_answer_that_ends_anywhere_is_no_image(image, tmp_path, monkeypatch):
+    monkeypatch.setattr(attempts, "ATTEMPTS", 1)
+    content = (tmp_path / "IM0").read_bytes()
+    header = len(content) - len(image.PixelData)
+    for count in (*range(header + 4), len(content) - 2):
+        with pytest.raises(BackendError, match="cut off"):
+            fetch_web(Server(content[:count]), "1.2.3", tmp_path / "in")
+    folder = fetch_web(Server(content), "1.2.3", tmp_path / "in")
+    assert [pydicom.dcmread(path).PixelData for path in folder.iterdir()] == [image.PixelData]
 
 
 def test_a_token_of_the_environment_is_sent(monkeypatch):

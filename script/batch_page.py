@@ -30,6 +30,10 @@ BEFORE = (
      "Dask's profiler alone, which keeps for an hour what it saw: 300 at once, 4 more a case"),
 )  # fmt: skip
 """What a worker held after its first case and later, MB, before each cause was found; what it was."""
+HEAD_BEFORE = (
+    "The batch's own process had grown too, to 433 MB over some 2,000 cases of 300 files: Dask's records of messages "
+    "hold whole tasks. They are kept short now: 374 MB after 1,000 such cases that take no time, 376 after 4,000."
+)
 
 Samples = dict[tuple[str, str], list[tuple[float, float, float]]]
 """Seconds, cases ended and MB of each process, by what it is and its number."""
@@ -126,6 +130,8 @@ def _memory(samples: Samples) -> Iterator[str]:
     yield "It was not flat before, and each time no case was kept:"
     yield ""
     yield from _table(("before, MB in a worker", "after a case", "later", "what it was"), BEFORE)
+    yield HEAD_BEFORE
+    yield ""
 
 
 def _quarter(done: np.ndarray, which: int) -> np.ndarray:

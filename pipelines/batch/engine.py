@@ -19,7 +19,7 @@ from planner.errors import ConfigError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-__all__ = ["CASE_PEAK_BYTES", "Dask", "Engine", "InProcess", "connect", "fitting_workers", "local_cluster"]
+__all__ = ["CASE_PEAK_BYTES", "RECORDS", "Dask", "Engine", "InProcess", "connect", "fitting_workers", "local_cluster"]
 
 CASE_PEAK_BYTES = 1600 * 10**6
 """Memory to keep for a case: 1.1 GB at most was measured (``docs/performance.md``), and half as much again [P]."""
@@ -32,6 +32,9 @@ CONNECT_TIMEOUT = "10s"
 
 MOST_SPARED = 1000
 """Cases put back because they had not begun, in one run [P]: more, and the workers do not come up at all."""
+
+RECORDS = 50
+"""Of each kind that Dask keeps for its developers [P]."""
 
 PREFIX = "plan_study"
 """Of every key: Dask keeps statistics of each prefix for good."""
@@ -167,6 +170,11 @@ def _config(threads: str) -> dict[str, object]:
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_VARIABLES, threads),
         # it keeps what it saw for an hour: 300 MB a worker, and 4 MB more with every case
         "distributed.worker.profile.enabled": False,
+        # records of messages hold whole tasks: 60 MB, before the longest of them is full
+        "distributed.admin.low-level-log-length": RECORDS,
+        "distributed.admin.log-length": RECORDS,
+        "distributed.admin.system-monitor.log-length": RECORDS,
+        "distributed.diagnostics.computations.max-history": RECORDS,
     }
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pipelines.batch.engine import CASE_PEAK_BYTES, fitting_workers, local_cluster
+from pipelines.batch.engine import CASE_PEAK_BYTES, RECORDS, fitting_workers, local_cluster
 from pipelines.batch.model import Status
 from pipelines.batch.run import BatchOptions, run_batch
 from planner.errors import ConfigError
@@ -25,13 +25,15 @@ def test_a_dead_worker_costs_its_case_alone(tmp_path):
             tmp_path / "export", tmp_path / "out", BatchOptions(timeout_s=3, retries=1), engine, planner=deadly_planner
         )
         kinds = engine._client.run_on_scheduler(lambda dask_scheduler: [*dask_scheduler.task_prefixes])
+        records = engine._client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_log.maxlen)
         running = engine._client.run(lambda dask_worker: set(dask_worker.periodic_callbacks))
     assert kinds == ["plan_study"]  # or the scheduler would grow by each case
+    assert records == RECORDS
     assert running
     assert not any("profile" in callbacks for callbacks in running.values())  # it keeps 300 MB a worker
     assert report.statuses == {Status.PLANNED: 2, Status.FAILED: 2}
-    records = [json.loads(path.read_text()) for path in tmp_path.glob("out/cases/*/batch.json")]
-    assert sorted(record["reason"] for record in records) == ["", "", "timed-out", "worker-died"]
+    cases = [json.loads(path.read_text()) for path in tmp_path.glob("out/cases/*/batch.json")]
+    assert sorted(case["reason"] for case in cases) == ["", "", "timed-out", "worker-died"]
     assert not list((tmp_path / "out/cases").glob(".*"))
     events = [json.loads(line)["event"] for line in (tmp_path / "out/batch.jsonl").read_text().splitlines()]
     assert events.count("again") == 3

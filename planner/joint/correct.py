@@ -32,8 +32,7 @@ def corrected(measured: Measured, fit: GapFit, config: JointConfig) -> Measured:
     hip_at = np.maximum(hip_at, sacrum_at)
     middle, half = (sacrum_at + hip_at) / 2, (hip_at - sacrum_at) / 2
     vertices = measured.sheet.vertices_lps + middle[:, None] * measured.across_lps
-    sheet = Sheet(vertices, measured.sheet.faces)
-    return Measured(sheet, half, half, measured.across_lps, measured.opening_deg)
+    return Measured(measured.sheet.moved(vertices), half, half, measured.across_lps, measured.opening_deg)
 
 
 def _shift(sheet: Sheet, shift_mm: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from planner.joint.faces import facing_bones
 from planner.joint.findings import is_truncated, joint_findings
 from planner.joint.model import Joint, Thirds, Zone
 from planner.joint.profiles import fit_gaps, sample_profiles
-from planner.joint.refit import fit_again
+from planner.joint.refit import Seen, fit_again
 from planner.joint.sheet import Measured, mid_surface
 from planner.joint.surroundings import accessory_joint_findings, metal_findings, vacuum_findings
 from planner.joint.zones import articular_zone, brandt_thirds
@@ -49,21 +49,27 @@ def extract_joint(volume: Volume, bones: Bones, side: Side, config: JointConfig)
     by_label = mid_surface(facing, config) if facing is not None else None
     if by_label is None:
         return _no_joint(side, bones)
-    profiles = sample_profiles(volume, by_label)
-    fit = fit_again(profiles, by_label, fit_gaps(profiles, by_label, config), config)
-    measured = corrected(by_label, fit, config) if config.use_profiles else by_label
+    seen = _seen(volume, by_label, config)
+    measured = corrected(seen.measured, seen.fit, config) if config.use_profiles else by_label
     articular = articular_zone(measured, config)
     truncated = is_truncated(volume, measured, articular, bones.fit, side)
     joint = _joint(measured, articular, side, bones.frame, truncated)
-    bridge = find_bridge(measured, profiles, articular, volume.grid)
+    bridge = find_bridge(measured, seen.profiles, articular, volume.grid)
     beside = (
-        *vacuum_findings(measured, fit, articular, side),
+        *vacuum_findings(measured, seen.fit, articular, side),
         *accessory_joint_findings(measured, articular, bones, side),
         *metal_findings(volume, measured.sheet.vertices_lps, side),
     )
     return replace(
         joint, findings=(*joint_findings(joint, bridge, bridge_limit_mm2(volume.grid, config), config), *beside)
     )
+
+
+def _seen(volume: Volume, by_label: Measured, config: JointConfig) -> Seen:
+    """Look across the sheet, and anew where it was laid wrong."""
+    profiles = sample_profiles(volume, by_label.sheet, by_label.across_lps)
+    seen = Seen(by_label, profiles, fit_gaps(profiles, by_label, config))
+    return fit_again(volume, seen) if config.use_profiles else seen
 
 
 def _joint(measured: Measured, articular: NDArray[np.bool_], side: Side, frame: PelvicFrame, truncated: bool) -> Joint:

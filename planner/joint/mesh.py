@@ -152,6 +152,12 @@ class Sheet:
         kept, number = np.flatnonzero(used), np.cumsum(used) - 1
         return Sheet(self.vertices_lps[kept], number[faces].astype(np.int32)), kept
 
+    def moved(self, vertices_lps: Points) -> Sheet:
+        """Give the same triangles between other places."""
+        sheet = Sheet(vertices_lps, self.faces)
+        sheet.__dict__["_adjacency"] = self._adjacency  # of the triangles alone, and dear
+        return sheet
+
     def flipped(self) -> Sheet:
         """Give the same sheet with every triangle turned over."""
         return Sheet(self.vertices_lps, np.ascontiguousarray(self.faces[:, ::-1]))

@@ -22,11 +22,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from planner.joint.config import JointConfig
+from planner.joint.mesh import Sheet
 from planner.joint.sampling import sample_at
 from planner.joint.sheet import Measured
 from planner.volume import Volume
 
-__all__ = ["GapFit", "Profiles", "fit_gaps", "fit_slabs", "sample_profiles"]
+__all__ = ["GapFit", "Profiles", "fit_gaps", "fit_slabs", "lowest_between", "sample_profiles"]
 
 STEP_MM = 0.25
 """Between samples of a profile: a quarter of a voxel, so that none is left out."""
@@ -125,25 +126,25 @@ class GapFit:
     cortex_mm: float
 
 
-def sample_profiles(volume: Volume, measured: Measured) -> Profiles:
-    """Read the scan along the line from face to face through each vertex, averaged over the sheet."""
+def sample_profiles(volume: Volume, sheet: Sheet, across_lps: Numbers) -> Profiles:
+    """Read the scan along the lines across a sheet through its vertices, averaged over the sheet."""
     steps = round(REACH_MM / STEP_MM)
     at_mm = np.arange(-steps, steps + 1) * STEP_MM
-    points = measured.sheet.vertices_lps[:, None] + at_mm[None, :, None] * measured.across_lps[:, None]
+    points = sheet.vertices_lps[:, None] + at_mm[None, :, None] * across_lps[:, None]
     raw = sample_at(volume.hu, volume.grid, points)
-    averaged = measured.sheet.smooth(raw, measured.sheet.rings(AVERAGE_MM))
+    averaged = sheet.smooth(raw, sheet.rings(AVERAGE_MM))
     return Profiles(averaged, at_mm.astype(np.float64))
 
 
 def fit_gaps(profiles: Profiles, measured: Measured, config: JointConfig) -> GapFit:
     """Fit the blurred slab to every profile; blur and cortex, one pair for the joint, first."""
     start = np.stack([-measured.sacrum_mm, measured.hip_mm], axis=1)
-    lowest = _lowest(profiles.hu, profiles.at_mm, start)
+    lowest = lowest_between(profiles, start)
     gap_hu = np.minimum(_gap_hu(measured, lowest, config), lowest)
     few = _trial(measured, config)
 
     def misfit(pair: tuple[float, float]) -> float:
-        return float(np.median(_fit(profiles.hu[few], profiles.at_mm, start[few], gap_hu[few], pair)[:, 4]))
+        return float(np.median(_fit(profiles.hu[few], profiles.at_mm, start[few], gap_hu[few], pair, 0.0)[:, 4]))
 
     blur, cortex = min(product(SIGMAS_MM, CORTICES_MM), key=misfit)
     pair = min(((blur * f, cortex * g) for f, g in product(FINER, FINER)), key=misfit)
@@ -156,13 +157,19 @@ def fit_slabs(
 ) -> tuple[Numbers, Mask]:
     """Fit each profile from the faces `start` on, with one blur and cortex; columns as of `_fit`, and which to believe.
 
-    A fit is believed that ends within `limit_mm` of its start.
+    A fit is believed that ends within `limit_mm` of its start. None is tried where a cortex cannot be seen.
     """
-    fitted = _fit(profiles.hu, profiles.at_mm, start, gap_hu, pair)
+    fitted = _fit(profiles.hu, profiles.at_mm, start, gap_hu, pair, CONTRAST_HU)
     faces, contrast = fitted[:, :2], np.minimum(fitted[:, 2], fitted[:, 3]) - gap_hu
     near = np.abs(faces - start).max(axis=1) <= limit_mm
     good = near & (fitted[:, 4] < RESIDUAL * contrast) & (contrast > CONTRAST_HU) & (faces[:, 1] > faces[:, 0])
     return fitted, good & (fitted[:, 5] > SHALLOWEST_DIP)
+
+
+def lowest_between(profiles: Profiles, faces_mm: Numbers) -> Numbers:
+    """Darkest sample of each profile between the cortices' peaks at the given faces, HU."""
+    lowest: Numbers = _lowest(profiles.hu, profiles.at_mm, faces_mm)
+    return lowest
 
 
 def _trial(measured: Measured, config: JointConfig) -> NDArray[np.int64]:
@@ -290,8 +297,8 @@ def _lowest(profiles, at_mm, faces):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _fit(profiles, at_mm, faces, gap_hu, pair):  # type: ignore[no-untyped-def]
-    """Fit each profile; columns: faces (2), cortices (2), residual, dip."""
+def _fit(profiles, at_mm, faces, gap_hu, pair, least_hu):  # type: ignore[no-untyped-def]
+    """Fit each profile whose peaks both stand out by `least_hu`; columns: faces (2), cortices (2), residual, dip."""
     out = np.empty((len(profiles), 6))
     step, middle, last = at_mm[1] - at_mm[0], len(at_mm) // 2, len(at_mm) - 1
     beyond = int(0.5 / step)
@@ -301,7 +308,7 @@ def _fit(profiles, at_mm, faces, gap_hu, pair):  # type: ignore[no-untyped-def]
         guess = np.array([faces[i, 0], faces[i, 1], hu[low], hu[high]])
         weaker, lowest = min(hu[low], hu[high]), hu[low : high + 1].min()
         residual = 1e30
-        if high - low >= 4:
+        if high - low >= 4 and weaker - gap_hu[i] >= least_hu:
             marrow_s = hu[max(int(middle + (faces[i, 0] - MARROW_MM) / step), 0)]
             marrow_h = hu[min(int(middle + (faces[i, 1] + MARROW_MM) / step), last)]
             first, stop = max(low - beyond, 0), min(high + beyond + 1, last + 1)

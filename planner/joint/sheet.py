@@ -59,6 +59,17 @@ class Measured:
         sheet, kept = self.sheet.take(mask)
         return Measured(sheet, self.sacrum_mm[kept], self.hip_mm[kept], self.across_lps[kept], self.opening_deg[kept])
 
+    def where(self, mask: NDArray[np.bool_], other: Measured) -> Measured:
+        """Take the vertices in `mask` from `other`, which has the same triangles."""
+        wide = mask[:, None]
+        return Measured(
+            self.sheet.moved(np.where(wide, other.sheet.vertices_lps, self.sheet.vertices_lps)),
+            np.where(mask, other.sacrum_mm, self.sacrum_mm),
+            np.where(mask, other.hip_mm, self.hip_mm),
+            np.where(wide, other.across_lps, self.across_lps),
+            np.where(mask, other.opening_deg, self.opening_deg),
+        )
+
 
 def mid_surface(bones: FacingBones, config: JointConfig) -> Measured | None:
     """Cut the sheet out of ``d_sacrum = d_hip``, settle it between the faces and keep what faces; None without one."""

@@ -59,8 +59,8 @@ def test_fit_knows_open_from_bridged(make_plates):
     facing = facing_bones(bones.labels, Side.LEFT.hip, config.spacing_mm, config.recess_gap_mm)
     sheet = mid_surface(facing, config)
     middle = (np.abs(sheet.sheet.vertices_lps[:, 2]) < 15) & (np.abs(sheet.sheet.vertices_lps[:, 1]) < 12)
-    fit = fit_gaps(sample_profiles(volume, sheet), sheet, config)
+    fit = fit_gaps(sample_profiles(volume, sheet.sheet, sheet.across_lps), sheet, config)
     assert fit.good[middle].mean() > 0.95
     assert fit.dip[middle].min() > 0.5
     solid = type(volume)(np.where(volume.hu > 0, 700, 40).astype(np.int16), volume.grid)
-    assert fit_gaps(sample_profiles(solid, sheet), sheet, config).dip[middle].max() < 0.1
+    assert fit_gaps(sample_profiles(solid, sheet.sheet, sheet.across_lps), sheet, config).dip[middle].max() < 0.1

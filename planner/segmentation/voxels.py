@@ -19,7 +19,16 @@ from planner.segmentation.model import BONE_NAMES, PelvicFrame
 from planner.segmentation.neighbours import femoral_heads, lumbar_box, lumbar_seed
 from planner.segmentation.profiles import read_profiles
 from planner.segmentation.rasterise import fill_surface
-from planner.segmentation.shapes import away_from, box_of, boxes_of, fill_holes, padded, part_sizes, touching_parts
+from planner.segmentation.shapes import (
+    away_from,
+    box_of,
+    boxes_of,
+    enclosing_planes,
+    fill_holes,
+    padded,
+    part_sizes,
+    touching_parts,
+)
 from planner.segmentation.tail import fill_marrow, pelvic_places, sacral_tail, tail_box
 from planner.volume import Box, Volume
 
@@ -43,6 +52,10 @@ AXES = ((-1, 1, 1), (1, -1, 1), (1, 1, -1))
 
 CRUMB_SHARE = 0.01
 """Parts of a bone smaller than this share of its largest part are dropped [P]."""
+
+HOLLOW_MM3 = 100.0
+"""Smallest hollow of the marrow that is filled though it leaks [P]: nooks beside canal and foramina, which no hollow of
+this size was among in scans of nine pelves, stay open."""
 
 GAS_HU = -200
 """Nothing below this is bone: gas, air, padding outside the field of view."""
@@ -97,9 +110,9 @@ def label_box(volume: Volume, surfaces: Surfaces, places: Places, config: Segmen
 
     Order: enclosed voxels; soft voxels open to the outside are carved off; bright voxels next to a bone are shared out
     among pelvis, L5 and femora by brightness; what lies too far from the drawn surfaces is given back, but for the tail
-    of the sacrum; then the border of each bone is settled.
+    of the sacrum; then the border of each bone is settled, and hollows of its marrow are filled.
     """
-    labels = enclosed(surfaces, volume.grid)
+    labels = drawn = enclosed(surfaces, volume.grid)
     labels[volume.hu < GAS_HU] = 0
     outside = away_from(labels > 0, volume.grid, farthest(config) + 1.0)
     joints = joint_space(labels, volume.grid, config)
@@ -123,7 +136,8 @@ def label_box(volume: Volume, surfaces: Surfaces, places: Places, config: Segmen
         shut = joints[box] | (outside[box] > config.far_mm) & above_cut(volume.grid.crop(box), places)
         tail[box] = sacral_tail(volume.crop(box), result[box], shut, places.frame, places.cut_lps)
     result[tail] = Label.SACRUM
-    return tidy(settle_border(volume.hu, result, (outside == 0) | tail, joints, volume.grid, config))
+    settled = tidy(settle_border(volume.hu, result, (outside == 0) | tail, joints, volume.grid, config))
+    return fill_hollows(settled, drawn, volume.grid)
 
 
 def bone_levels(volume: Volume, surfaces: Surfaces, config: SegmentationConfig) -> list[float]:
@@ -227,3 +241,21 @@ def tidy(labels: Labels) -> Labels:
         kept = fill_holes((sizes >= CRUMB_SHARE * sizes.max())[parts] & mask)
         result[box][kept & (mask | (labels[box] == 0))] = value
     return result
+
+
+def fill_hollows(labels: Labels, drawn: Labels, grid: Grid) -> Labels:
+    """Fill hollows of the pelvis's bones that leak: a crack, a pinhole, an end of the scan.
+
+    A hollow is what a bone encloses in all three planes, or in two of them and within its drawn surface. Canal and
+    foramina are channels, open in the planes along them; what is left of their walls' nooks is smaller than
+    `HOLLOW_MM3`.
+    """
+    filled, voxel_mm3 = labels.copy(), float(np.prod(grid.spacing_zyx_mm))
+    for value, box in boxes_of(labels).items():
+        if value > Label.RIGHT_HIP:
+            continue
+        planes = enclosing_planes(labels[box] == value)
+        hollow = ((planes == 3) | (planes == 2) & (drawn[box] == value)) & (labels[box] == 0)
+        parts, count = cc3d.connected_components(hollow, connectivity=6, return_N=True)
+        filled[box][(part_sizes(parts, count) * voxel_mm3 >= HOLLOW_MM3)[parts] & hollow] = value
+    return filled

@@ -55,7 +55,7 @@ CRUMB_SHARE = 0.01
 
 HOLLOW_MM3 = 100.0
 """Smallest hollow of the marrow that is filled though it leaks [P]: nooks beside canal and foramina, which no hollow of
-this size was among in scans of nine pelves, stay open."""
+this size was among in nine scans of five pelves, stay open."""
 
 GAS_HU = -200
 """Nothing below this is bone: gas, air, padding outside the field of view."""

@@ -181,22 +181,52 @@ def fill_holes_by_slice(mask):  # type: ignore[no-untyped-def]
     filled = np.ones((nz, ny, nx), np.bool_)
     stack = np.empty(ny * nx, np.int64)
     for z in range(nz):
-        count = 0
-        for y in range(ny):
-            for x in range(nx):
-                if (y == 0 or x == 0 or y == ny - 1 or x == nx - 1) and not mask[z, y, x]:
-                    filled[z, y, x] = False
-                    stack[count] = y * nx + x
-                    count += 1
-        while count > 0:
-            count -= 1
-            y, x = stack[count] // nx, stack[count] % nx
-            for d in range(4):
-                j = y + (d == 0) - (d == 1)
-                i = x + (d == 2) - (d == 3)
-                if j < 0 or i < 0 or j >= ny or i >= nx or mask[z, j, i] or not filled[z, j, i]:
-                    continue
-                filled[z, j, i] = False
-                stack[count] = j * nx + i
-                count += 1
+        plane, shut = mask[z], filled[z]
+        _see_in(plane, shut)
+        for y in range(1, ny - 1):
+            for x in range(1, nx - 1):
+                if shut[y, x] and not plane[y, x] and _is_shore(shut, y, x):
+                    _drain(plane, shut, y, x, stack)
     return filled
+
+
+@njit(cache=True, nogil=True)
+def _see_in(mask, filled):  # type: ignore[no-untyped-def]
+    """Open what is seen from the four sides: most of the outside, without a flood."""
+    ny, nx = mask.shape
+    for y in range(ny):
+        for step in (1, -1):
+            x = 0 if step > 0 else nx - 1
+            while 0 <= x < nx and not mask[y, x]:
+                filled[y, x] = False
+                x += step
+    for x in range(nx):
+        for step in (1, -1):
+            y = 0 if step > 0 else ny - 1
+            while 0 <= y < ny and not mask[y, x]:
+                filled[y, x] = False
+                y += step
+
+
+@njit(cache=True, nogil=True)
+def _is_shore(filled, y, x):  # type: ignore[no-untyped-def]
+    """Whether a neighbour is open."""
+    return not (filled[y - 1, x] and filled[y + 1, x] and filled[y, x - 1] and filled[y, x + 1])
+
+
+@njit(cache=True, nogil=True)
+def _drain(mask, filled, y, x, stack):  # type: ignore[no-untyped-def]
+    """Open background from a place on; it never comes to the border, which is seen from its side."""
+    nx = mask.shape[1]
+    filled[y, x] = False
+    stack[0], count = y * nx + x, 1
+    while count > 0:
+        count -= 1
+        j, i = stack[count] // nx, stack[count] % nx
+        for d in range(4):
+            b = j + (d == 0) - (d == 1)
+            a = i + (d == 2) - (d == 3)
+            if not mask[b, a] and filled[b, a]:
+                filled[b, a] = False
+                stack[count] = b * nx + a
+                count += 1

@@ -49,12 +49,12 @@ PRIVATE: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True}
 ROUGHLY, FINELY, FULLY = np.int64(0), np.int64(1), np.int64(2)
 """How a climb polishes: not at all, with the fine steps alone, from the long ones on."""
 
-HASTY, THOROUGH, WHOLLY = 0.0, 1.0, 2.0
-"""Measuring ends at the first constraint that is broken; it leaves out only instruments that cannot bind; it leaves out
-nothing. No truth values: numba would compile for each."""
+ASIDE, NEEDED, WHOLLY = 0.0, 1.0, 2.0
+"""What is measured: not the implant's own clearances; all but instruments that cannot bind; all. No truth values: numba
+would compile for each."""
 
-NO_GOAL = (-1.0, 0.0, 0.0)
-"""Of a pose that is to be measured whatever its score: nothing to beat."""
+UNLESS_BROKEN, WHATEVER_BREAKS = (0.0, -1.0, 0.0, 0.0), (-math.inf, -1.0, 0.0, 0.0)
+"""Goals of a pose that is to be measured whatever its score: until a constraint is broken, and to the end."""
 
 CONSTRAINTS = (
     "neural-clearance",
@@ -166,13 +166,10 @@ MARCH_MM = 1.0
 MARCH_STEPS = 60
 """Farthest mouth of the joint, and farthest anterior exit, in steps."""
 
-CANNULA_STATION_MM = 3.0
-"""Spacing of the rings along the cannula."""
+CANNULA_STATION_MM, CANNULA_MM = 1.5, 42.0
+"""Least spacing of the rings along the cannula, and how far it is looked at: beyond it has left the bones."""
 
-CANNULA_STATIONS = 15
-"""Rings along the cannula: beyond them it has left the bones."""
-
-CANNULA_RING = 8
+CANNULA_RING = 12
 """Points on a ring of the cannula, beside its middle."""
 
 RIM_SIDE_MM = 1.0
@@ -198,8 +195,9 @@ TIGHT_WEIGHT = 0.004
 """Of the least slack up to the smallest safe entry radius that scores: leads the climb to where that radius can grow.
 In the search alone, too [P]."""
 
-RADIUS_DIRECTIONS, FINE_RADIUS_DIRECTIONS = 8, 32
-"""Directions in which the entry is moved: in the search, and for the radius that is reported."""
+RADIUS_DIRECTIONS = 32
+"""Directions in which the entry is moved: as many in the search as for the radius that is reported. With 8, a spur of
+bone between two of them went unseen."""
 
 FIRST_STEP_MM, POLISH_STEP_MM, LAST_STEP_MM = 2.0, 0.6, 0.2
 """First step of a climb; least of it and first of one with the safe entry radius, which carries on; least of that."""
@@ -257,8 +255,8 @@ WHOLE, EVEN, ODD, TUBE, MIDDLE = (
 """First and last of `Scene.turns`: a ring of the implant; every second point of it, enough for the end faces, and the
 others, for the shell; a ring of the cannula with its middle; the axis itself."""
 
-RADIUS_TURNS, FINE_RADIUS_TURNS = _turns(RADIUS_DIRECTIONS), _turns(FINE_RADIUS_DIRECTIONS)
-"""Of the safe entry radius: in the search, and as it is reported."""
+RADIUS_TURNS, WAYS = _turns(RADIUS_DIRECTIONS), 13 * np.arange(RADIUS_DIRECTIONS) % RADIUS_DIRECTIONS
+"""Of the safe entry radius: the directions, and the order in which they are first looked at, each far from the last."""
 
 OUTSIDE = np.array([FAR_MM, FAR_MM, FAR_MM, FAR_MM, FAR_MM, -FAR_MM, 0.0, 0.0], np.float32)
 """All fields outside the region: far from everything and in no bone."""
@@ -331,7 +329,7 @@ class Scene(NamedTuple):
         and the lower and upper bound of the middle third; the apex of the greater sciatic notch (NaN if unknown); the
         limits; zero and one of the score's ramps; the weights of `TERMS`; instruments; the cross-section; 1 on the left
         and -1 on the right, so that mirrored anatomy is searched in mirrored order.
-    turns : (33, 2) array
+    turns : (37, 2) array
         Outline of the cross-section along the joint and out of it, each as a share of half its extent there: see
         `WHOLE` and those after it.
     rim : (n, 3) array
@@ -518,11 +516,11 @@ def _march(scene, frame, start, sign, sample):  # type: ignore[no-untyped-def]
 
 
 @njit(**PRIVATE)
-def _access(scene, frame, size, m, sample, effort):  # type: ignore[no-untyped-def]
+def _access(scene, frame, size, m, sample, floor):  # type: ignore[no-untyped-def]
     """Follow the way in: the joint's dorsal mouth on the axis, and what the cannula meets behind it.
 
-    Gives how near keep-outs come to the axis between mouth and implant. At an `effort` below `THOROUGH` it ends at the
-    first ring that meets too much.
+    Gives how near keep-outs come to the axis between mouth and implant. Ends at the first ring that leaves less than
+    the `floor`. No field falls faster than a ring moves, so the next ring lies where it could first be the least.
     """
     diameter, length = size
     n = scene.numbers
@@ -533,13 +531,15 @@ def _access(scene, frame, size, m, sample, effort):  # type: ignore[no-untyped-d
         m[ACCESS_BONE] = -FAR_MM
         return near
     half = _half(n, diameter, n[CANNULA_WALL])
-    for s in range(CANNULA_STATIONS):
-        if effort < THOROUGH and (m[ACCESS_BONE] + n[NIBBLE_LIMIT] < 0 or m[ACCESS_NEURAL] < n[NEURAL_LIMIT]):
+    along = 0.0
+    while along <= CANNULA_MM:
+        _ring(scene, frame, -length / 2 - mouth - along, half, TUBE, sample)
+        bone, neural = min(sample[0, SACRUM_FIELD], sample[0, HIP_FIELD]), sample[0, NEURAL_FIELD]
+        m[ACCESS_BONE], m[ACCESS_NEURAL] = min(m[ACCESS_BONE], bone), min(m[ACCESS_NEURAL], neural)
+        if min(m[ACCESS_BONE] + n[NIBBLE_LIMIT], m[ACCESS_NEURAL] - n[NEURAL_LIMIT]) < floor:
             return near
-        t = -length / 2 - mouth - s * CANNULA_STATION_MM
-        _ring(scene, frame, t, half, TUBE, sample)
-        m[ACCESS_BONE] = min(m[ACCESS_BONE], sample[0, SACRUM_FIELD], sample[0, HIP_FIELD])
-        m[ACCESS_NEURAL] = min(m[ACCESS_NEURAL], sample[0, NEURAL_FIELD])
+        room = min(bone - m[ACCESS_BONE], neural - min(m[ACCESS_NEURAL], n[NEURAL_LIMIT] + SPARE_MM))
+        along += max(CANNULA_STATION_MM, room)
     return near
 
 
@@ -563,7 +563,7 @@ def _instruments(scene, frame, size, m, sample, near, tightest, effort):  # type
     if effort >= WHOLLY or bound - limit < tightest:
         _distractor(scene, frame, size, m, sample, outer, stop if wall > 0 else -length / 2)
     if effort >= WHOLLY or n[PIN_RADIUS] > 0.5 * diameter * n[INSCRIBED]:
-        _pin(scene, frame, m, sample, outer - CANNULA_STATIONS * CANNULA_STATION_MM, stop)
+        _pin(scene, frame, m, sample, outer - CANNULA_MM, stop)
 
 
 @njit(**PRIVATE)
@@ -691,134 +691,157 @@ def spare(n, slack):  # type: ignore[no-untyped-def]
 def _promise(n, m, slack, goal):  # type: ignore[no-untyped-def]
     """Most that the score can come to after what was measured: even bites, good bone, all else as it is.
 
-    The goal is what must be beaten, the most that counts, and the least radius to hope for, as a term of 0-1; what the
-    slack allows is hoped for in any case.
+    The goal is the least slack that is of use, the value that must be beaten, the most that counts, and the least
+    radius to hope for, as a term of 0-1; what the slack allows is hoped for in any case.
     """
-    if goal[0] < 0:
+    if goal[1] < 0:
         return math.inf
     sacrum, hip, each = m[SACRUM_BITE], m[HIP_BITE], np.empty(TERM_COUNT)
     m[SACRUM_BITE] = m[HIP_BITE] = 0.0
     m[SHELL] = n[RAMPS + 11]
     total = _terms(n, m, each)
     m[SACRUM_BITE], m[HIP_BITE] = sacrum, hip
-    hoped = n[WEIGHTS + 6] * max(goal[2], _ramp(_sideways(slack), n[RADIUS_ZERO], n[RADIUS_ONE]))
-    return min(total + hoped, goal[1]) + spare(n, slack)
+    hoped = n[WEIGHTS + 6] * max(goal[3], _ramp(_sideways(slack), n[RADIUS_ZERO], n[RADIUS_ONE]))
+    return min(total + hoped, goal[2]) + spare(n, slack)
 
 
 @njit(**PRIVATE)
 def _measure(scene, pose, size, m, slack, effort, goal):  # type: ignore[no-untyped-def]  # noqa: PLR0913
     """Fill `m`, all `MEASURES` but that of the shell, and the slacks; gives the least slack and the implant's frame.
 
-    At an `effort` below `THOROUGH` it stops at the first stage that breaks a constraint, cheapest first; what was not
-    measured then counts as kept. It stops, too, where the score can no longer come above the `goal`, see `_promise`,
-    and gives minus infinity.
+    Stops at the first stage that leaves less than the goal's first number, cheapest first; what was not measured then
+    counts as kept. It stops, too, where the score can no longer come above the `goal`, see `_promise`, and gives minus
+    infinity. The `effort` is `ASIDE`, `NEEDED` or `WHOLLY`.
     """
     m[:] = FAR_MM
     m[SACRUM_BITE] = m[HIP_BITE] = m[OFFSET] = m[ANGLE] = 0.0
     n, sample, frame = scene.numbers, np.empty((2, FIELD_COUNT), np.float32), _frame(scene, pose)
     _place(scene, pose, size, m)
     least = _slacks(n, m, slack)
-    if least < 0 and effort < THOROUGH:
+    if least < goal[0]:
         return least, frame
     _axis(scene, frame, size, m, sample)
     least = _slacks(n, m, slack)
-    if least < 0 and effort < THOROUGH:
+    if least < goal[0]:
         return least, frame
-    if _promise(n, m, slack, goal) <= goal[0]:
+    if _promise(n, m, slack, goal) <= goal[1]:
         return -math.inf, frame
     _ahead(scene, frame, pose, size, m, sample)
-    near = _access(scene, frame, size, m, sample, effort)
+    near = _access(scene, frame, size, m, sample, goal[0])
     least = _slacks(n, m, slack)
-    if least < 0 and effort < THOROUGH:
+    if least < goal[0]:
         return least, frame
-    if _promise(n, m, slack, goal) <= goal[0]:
+    if _promise(n, m, slack, goal) <= goal[1]:
         return -math.inf, frame
-    _body(scene, frame, size, m, sample)
+    if effort > ASIDE:
+        _body(scene, frame, size, m, sample)
     least = _slacks(n, m, slack)
-    if least < 0 and effort < THOROUGH:
+    if least < goal[0]:
         return least, frame
     _instruments(scene, frame, size, m, sample, near, _sideways(slack), effort)
     return _slacks(n, m, slack), frame
 
 
 @njit(**PRIVATE)
-def _safe_radius(scene, pose, size, turns, tightest, enough, first):  # type: ignore[no-untyped-def]  # noqa: PLR0913
-    """How far the implant may move sideways, in any of the `turns`, with every constraint kept; which binds.
+def _aside(scene, pose, size, way, radius, room, left):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+    """Least slack of the implant moved sideways by a radius, and what is left of those that change with the place.
 
-    No slack in mm shrinks faster than the implant moves, so each direction is followed in steps of the slack left,
-    from the `tightest` of the pose itself. At most the radius for which the score is 1. Stops, with what it has, once
-    it is no more than `enough`: begin with the direction `first` that is likely to bind.
+    Within the `room` of its own clearances they cannot be broken, and what is left of it is no less.
     """
     u, v = _across(scene, pose)
-    m, left, moved = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT), pose.copy()
-    least, binding = scene.numbers[RADIUS_ONE], first
-    step = RADIUS_STEP_MM if len(turns) == RADIUS_DIRECTIONS else FINE_RADIUS_STEP_MM
-    for turn in range(len(turns)):
-        k = (first + turn) % len(turns)
-        radius, slack = 0.0, tightest
-        while radius < least and least > enough:
-            ahead = radius + max(slack, step)
-            for axis in range(3):
-                moved[axis] = pose[axis] + ahead * (turns[k, 0] * u[axis] + turns[k, 1] * v[axis])
-            before = max(slack, 0.0)
-            broken, _ = _measure(scene, moved, size, m, left, HASTY, NO_GOAL)
-            slack = _sideways(left)
-            if broken < 0:  # between the two steps, where the slack is 0
-                least, binding = min(least, radius + (ahead - radius) * before / (before - broken)), k
-            radius = ahead
-    return least, binding
+    m, moved = np.empty(MEASURE_COUNT), pose.copy()
+    for axis in range(3):
+        moved[axis] = pose[axis] + radius * (way[0] * u[axis] + way[1] * v[axis])
+    least, _ = _measure(scene, moved, size, m, left, ASIDE if radius < room else NEEDED, UNLESS_BROKEN)
+    return least, min(_sideways(left), room - radius) if radius < room else _sideways(left)
 
 
 @njit(**PRIVATE)
-def _ends_before(scene, pose, size, radius, first):  # type: ignore[no-untyped-def]
-    """First direction, beginning with a likely one, in which a move by a radius breaks a constraint; -1 if none does.
+def _safe_radius(scene, pose, size, slack, enough, ways):  # type: ignore[no-untyped-def]
+    """How far the implant may move sideways, in any of the `RADIUS_TURNS`, with every constraint kept.
+
+    No slack in mm shrinks faster than the implant moves, so each direction is followed in steps of the slack left,
+    from that of the pose itself. At most the radius for which the score is 1. Stops, with what it has, once it is no
+    more than `enough`; follows in fine steps if that is negative.
+    """
+    left, room = np.empty(CONSTRAINT_COUNT), _room(scene.numbers, slack)
+    least, binding = scene.numbers[RADIUS_ONE], 0
+    step = RADIUS_STEP_MM if enough >= 0 else FINE_RADIUS_STEP_MM
+    for k in range(len(ways)):
+        radius, before = 0.0, max(0.0, _sideways(slack))
+        while radius < least and least > enough:
+            ahead = radius + max(before, step)
+            broken, after = _aside(scene, pose, size, RADIUS_TURNS[ways[k]], ahead, room, left)
+            if broken < 0:  # between the two steps, where the slack is 0
+                reached = radius + (ahead - radius) * before / (before - broken)
+                if reached < least:
+                    least, binding = reached, k
+            radius, before = ahead, max(0.0, after)
+    _to_front(ways, binding)
+    return least
+
+
+@njit(**PRIVATE)
+def _to_front(ways, place):  # type: ignore[no-untyped-def]
+    """Let the direction at a place of the order be the first: what binds here binds a little farther, too."""
+    way = ways[place]
+    for k in range(place, 0, -1):
+        ways[k] = ways[k - 1]
+    ways[0] = way
+
+
+@njit(**PRIVATE)
+def _room(n, slack):  # type: ignore[no-untyped-def]
+    """How far the implant may move before its own clearances, or the distractor's beside it, can be broken."""
+    return min(slack[0], slack[1], slack[2], slack[3]) - math.sqrt(2) * n[DISTRACTOR_WALL]
+
+
+@njit(**PRIVATE)
+def _ends_before(scene, pose, size, slack, radius, ways):  # type: ignore[no-untyped-def]
+    """Whether a move by a radius breaks a constraint in some direction; begins with those that are likely to.
 
     One look in each direction: cheaper than to follow one, and most moves of a climb are turned down by it.
     """
     if radius <= 0:
-        return np.int64(-1)
-    u, v = _across(scene, pose)
-    m, left, moved = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT), pose.copy()
-    for turn in range(RADIUS_DIRECTIONS):
-        k = (first + turn) % RADIUS_DIRECTIONS
-        for axis in range(3):
-            moved[axis] = pose[axis] + radius * (RADIUS_TURNS[k, 0] * u[axis] + RADIUS_TURNS[k, 1] * v[axis])
-        broken, _ = _measure(scene, moved, size, m, left, HASTY, NO_GOAL)
+        return False
+    left, room = np.empty(CONSTRAINT_COUNT), _room(scene.numbers, slack)
+    for k in range(len(ways)):
+        broken, _ = _aside(scene, pose, size, RADIUS_TURNS[ways[k]], radius, room, left)
         if broken < 0:
-            return k
-    return np.int64(-1)
+            _to_front(ways, k)
+            return True
+    return False
 
 
 @njit(**PRIVATE)
-def _evaluate(scene, pose, size, cap, beat, way):  # type: ignore[no-untyped-def]
+def _evaluate(scene, pose, size, cap, beat, ways):  # type: ignore[no-untyped-def]
     """Score, and a trace of the slack, of a pose that keeps every constraint; else the slack, which is negative.
 
     Whatever cannot be more than `beat` is not worked out: some value not above it is returned. The safe entry radius
-    is measured if `way`, the direction to begin with, is not negative, and the direction that binds is returned;
-    else the least slack stands in for the radius, which is no less. More than `cap` scores no more.
+    is measured if there are `ways`: directions in the order in which to look at them, which is changed. Else the least
+    slack stands in for the radius, which is no less. More than `cap` scores no more.
     """
     n, m = scene.numbers, np.empty(MEASURE_COUNT)
     slack, each, sample = np.empty(CONSTRAINT_COUNT), np.empty(TERM_COUNT), np.empty((2, FIELD_COUNT), np.float32)
-    goal = (beat, cap, 1.0 if way >= 0 else 0.0)
-    least, frame = _measure(scene, pose, size, m, slack, HASTY if beat >= 0 else THOROUGH, goal)
+    goal = (min(beat, 0.0), beat, cap, 1.0 if len(ways) else 0.0)
+    least, frame = _measure(scene, pose, size, m, slack, NEEDED, goal)
     if least < 0:
-        return least, way
+        return least
     m[SHELL] = n[RAMPS + 11]
-    tightest, weight, zero, one = _sideways(slack), n[WEIGHTS + 6], n[RADIUS_ZERO], n[RADIUS_ONE]
-    hoped = weight if way >= 0 else weight * _ramp(tightest, zero, one)
+    weight, zero, one = n[WEIGHTS + 6], n[RADIUS_ZERO], n[RADIUS_ONE]
+    hoped = weight if len(ways) else weight * _ramp(_sideways(slack), zero, one)
     extra = spare(n, slack)
     if min(_terms(n, m, each) + hoped, cap) + extra <= beat:
-        return beat, way
+        return beat
     _shell(scene, frame, size, m, sample)
     value = _terms(n, m, each)
-    if way < 0 or min(value + hoped, cap) + extra <= beat:
-        return min(value + hoped, cap) + extra, way
+    if not len(ways) or min(value + hoped, cap) + extra <= beat:
+        return min(value + hoped, cap) + extra
     enough = zero + (beat - extra - value) / weight * (one - zero) if beat > value + extra else 0.0
-    ends = _ends_before(scene, pose, size, enough, way)
-    if ends >= 0:
-        return beat, ends
-    radius, way = _safe_radius(scene, pose, size, RADIUS_TURNS, tightest, enough, way)
-    return min(value + weight * _ramp(radius, zero, one), cap) + extra, way
+    if _ends_before(scene, pose, size, slack, enough, ways):
+        return beat
+    radius = _safe_radius(scene, pose, size, slack, enough, ways)
+    return min(value + weight * _ramp(radius, zero, one), cap) + extra
 
 
 @njit(**PUBLIC)
@@ -826,12 +849,12 @@ def assess(scene, pose, size):  # type: ignore[no-untyped-def]
     """`MEASURES`, slacks of `CONSTRAINTS` and `TERMS` of one implant, with the safe entry radius and its term."""
     n, m = scene.numbers, np.empty(MEASURE_COUNT)
     slack, each, sample = np.empty(CONSTRAINT_COUNT), np.empty(TERM_COUNT), np.empty((2, FIELD_COUNT), np.float32)
-    least, frame = _measure(scene, pose, size, m, slack, WHOLLY, NO_GOAL)
+    least, frame = _measure(scene, pose, size, m, slack, WHOLLY, WHATEVER_BREAKS)
     _shell(scene, frame, size, m, sample)
     _terms(n, m, each)
     radius = 0.0
     if least >= 0:
-        radius, _ = _safe_radius(scene, pose, size, FINE_RADIUS_TURNS, _sideways(slack), 0.0, np.int64(0))
+        radius = _safe_radius(scene, pose, size, slack, -1.0, WAYS.copy())
     each[TERM_COUNT - 1] = _ramp(radius, n[RADIUS_ZERO], n[RADIUS_ONE])
     return m, slack, each, radius
 
@@ -856,12 +879,13 @@ def evaluate_all(scene, poses, diameters, lengths):  # type: ignore[no-untyped-d
                 elif b > 0 and values[k, a, b - 1] < 0:
                     values[k, a, b], which[a, b] = values[k, a, b - 1], which[a, b - 1]
                 else:
-                    least, frame = _measure(scene, poses[k], (diameters[a], lengths[b]), m, slack, HASTY, NO_GOAL)
+                    size = diameters[a], lengths[b]
+                    least, frame = _measure(scene, poses[k], size, m, slack, NEEDED, UNLESS_BROKEN)
                     which[a, b] = 0
                     for c in range(len(slack)):
                         which[a, b] |= np.int64(slack[c] < 0) << c
                     if least >= 0:
-                        _shell(scene, frame, (diameters[a], lengths[b]), m, sample)
+                        _shell(scene, frame, size, m, sample)
                         least = _terms(n, m, each) + spare(n, slack)
                         least += n[WEIGHTS + 6] * _ramp(_sideways(slack), n[RADIUS_ZERO], n[RADIUS_ONE])
                     values[k, a, b] = least
@@ -876,7 +900,7 @@ def with_radius(scene, poses, values, size):  # type: ignore[no-untyped-def]
     out = values.copy()
     for k in range(len(poses)):
         if values[k] >= 0:
-            out[k], _ = _evaluate(scene, poses[k], size, math.inf, 0.0, np.int64(0))
+            out[k] = _evaluate(scene, poses[k], size, math.inf, 0.0, WAYS.copy())
     return out
 
 
@@ -899,7 +923,7 @@ def only_broken(scene, poses, size):  # type: ignore[no-untyped-def]
     alone, best = np.zeros(CONSTRAINT_COUNT, np.int64), np.full(CONSTRAINT_COUNT, -math.inf)
     m, slack = np.empty(MEASURE_COUNT), np.empty(CONSTRAINT_COUNT)
     for k in range(len(poses)):
-        _measure(scene, poses[k], size, m, slack, WHOLLY, NO_GOAL)
+        _measure(scene, poses[k], size, m, slack, WHOLLY, WHATEVER_BREAKS)
         _count_as_one(slack)
         broken, last = 0, 0
         for c in range(len(slack)):
@@ -947,7 +971,8 @@ def climb(scene, start, size, taken, distinct, polish, cap=math.inf):  # type: i
     Hooke and Jeeves, 10.1145/321062.321069.
     """
     pose, trial, begun = start.copy(), start.copy(), start.copy()
-    best, way = _evaluate(scene, pose, size, cap, -1.0, -1 if polish == ROUGHLY else 0)
+    ways = WAYS[: 0 if polish == ROUGHLY else len(WAYS)].copy()
+    best = _evaluate(scene, pose, size, cap, -math.inf, ways)
     step, last = (FIRST_STEP_MM, POLISH_STEP_MM) if polish == ROUGHLY else (POLISH_STEP_MM, LAST_STEP_MM)
     if polish == FULLY:
         step = FIRST_STEP_MM
@@ -961,7 +986,7 @@ def climb(scene, start, size, taken, distinct, polish, cap=math.inf):  # type: i
                 _move(scene, pose, MOVES[k // 2], sign * step, trial)
                 if not is_new(trial, taken, distinct[0], distinct[1]):
                     break
-                value, way = _evaluate(scene, trial, size, cap, best, way)
+                value = _evaluate(scene, trial, size, cap, best, ways)
                 if value <= best + LEAST_GAIN:
                     break
                 pose, trial, best = trial, pose, value
@@ -970,7 +995,7 @@ def climb(scene, start, size, taken, distinct, polish, cap=math.inf):  # type: i
             continue
         _carry_on(begun, pose, trial)
         if is_new(trial, taken, distinct[0], distinct[1]):
-            value, way = _evaluate(scene, trial, size, cap, best, way)
+            value = _evaluate(scene, trial, size, cap, best, ways)
             if value > best + LEAST_GAIN:
                 pose, trial, best = trial, pose, value
     return pose, best

@@ -19,15 +19,22 @@ from planner.trajectory.kernel import CONSTRAINTS, Scene
 from planner.trajectory.model import Candidate, SidePlan
 from planner.trajectory.relax import explain_no_path, words_of
 from planner.trajectory.roll import with_roll
-from planner.trajectory.search import CLEARANCE_STEP_MM, Climber, Found, Size, Trials, first_poses, next_best, try_all
+from planner.trajectory.search import (
+    ALLOWED_MISSES,
+    CLEARANCE_STEP_MM,
+    Climber,
+    Found,
+    Size,
+    Trials,
+    first_poses,
+    next_best,
+    try_all,
+)
 from planner.trajectory.task import Anatomy, Task, make_task
 from planner.trajectory.thirds import compare_thirds
 from planner.volume import Volume
 
 __all__ = ["plan_side"]
-
-ALLOWED_MISSES = 3
-"""Rounds of the search whose result may fail the exact check before the search gives up; each holds back more."""
 
 NOTHING_NEURAL = "Neither sacral canal nor foramina were found beside the joint: no path can be checked against them."
 """Why a side without keep-outs is not planned."""

@@ -24,7 +24,7 @@ from planner.trajectory.kernel import (
 )
 from planner.trajectory.model import Give, NoPath
 from planner.trajectory.scene import with_guard
-from planner.trajectory.search import Climber, Found, Size, Trials, next_best, try_all
+from planner.trajectory.search import ALLOWED_MISSES, Climber, Found, Size, Trials, next_best, try_all
 from planner.trajectory.task import Task
 
 __all__ = ["explain_no_path", "words_of"]
@@ -238,10 +238,16 @@ def _fits(task: Task, poses: Array, size: Size) -> bool:
 
 
 def _plans(task: Task, poses: Array, size: Size) -> bool:
-    """Whether the search finds a path with one size that the exact check keeps."""
+    """Whether the search finds a path with one size that the exact check keeps, holding back more as when planning."""
     if not _fits(task, poses, size):
         return False
-    scene = task.guarded(task.config.search.guard_mm)
+    return any(
+        _found(task, poses, size, (1 + missed) * task.config.search.guard_mm) for missed in range(ALLOWED_MISSES)
+    )
+
+
+def _found(task: Task, poses: Array, size: Size, guard_mm: float) -> bool:
+    scene = task.guarded(guard_mm)
     climber = Climber(scene, task.config.search, task.config.score.size_tolerance)
     found = next_best(climber, try_all(scene, poses, [size]), np.zeros((0, 6)))
     return found is not None and found.value >= 0 and make_candidate(task, found) is not None

@@ -28,7 +28,18 @@ from planner.trajectory.kernel import (
 )
 from planner.trajectory.scene import joint_normals
 
-__all__ = ["CLEARANCE_STEP_MM", "HAZARDS", "Climber", "Found", "Size", "Trials", "first_poses", "next_best", "try_all"]
+__all__ = [
+    "ALLOWED_MISSES",
+    "CLEARANCE_STEP_MM",
+    "HAZARDS",
+    "Climber",
+    "Found",
+    "Size",
+    "Trials",
+    "first_poses",
+    "next_best",
+    "try_all",
+]
 
 IN_PLANE_DEG = (-24.0, 42.0)
 """First directions within the joint, from the axial plane to cranial: the tilts allowed and some more, for joints that
@@ -50,7 +61,7 @@ CLIMBS, POLISHED = 16, 8
 """Climbs of a round with the safe entry radius in the score, and least of them with the smallest size: the radius has
 many tops `[P]`."""
 
-TOPS = 4
+TOPS = 6
 """Best ends that are climbed from once more, with long steps to begin with `[P]`."""
 
 SETTLED = 0.002
@@ -59,6 +70,9 @@ SETTLED = 0.002
 CLEARANCE_STEP_MM = 3.0
 """Of two paths that are equal in score and size, only a clearance that is larger by such a step decides: less is noise,
 and would move the plan about `[P]`."""
+
+ALLOWED_MISSES = 3
+"""Rounds of the search whose result may fail the exact check before the search gives up; each holds back more."""
 
 HAZARDS = ("neural", "ventral_cortex", "outer_iliac_cortex")
 """Clearances that the score and the grade go by."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from planner.lateral.config import LateralConfig
 from planner.lateral.corridor import Corridor, make_corridor
 from planner.lateral.measure import Measured, bone_within, measure
 from planner.lateral.model import BoneVolumes, LateralPlan
-from planner.lateral.search import Bundle, best_bundle, what_stops
+from planner.lateral.search import COARSE, FINE, Bundle, best_bundle, what_stops
 from planner.trajectory.approach import c_arm_down
 from planner.trajectory.config import TrajectoryConfig
 from planner.trajectory.exact import Cylinder, Prism
@@ -76,7 +77,7 @@ def plan_lateral(
             return _planned(anatomy, corridor, bundle, measured, removed)
         binding = measured.binding
         if bundle is None:
-            _, trials = best_bundle(corridor, diameter, count)
+            _, trials = best_bundle(corridor, diameter, count, FINE)
             binding, fitting = what_stops(corridor, trials, diameter)
     words = (
         f"No {count} rods fit; {binding or 'every trial breaks two constraints or more and none alone'} "
@@ -126,9 +127,26 @@ def _fit(
     anatomy: Anatomy, corridor: Corridor, diameter_mm: float, count: int, lengths_mm: Points
 ) -> tuple[Bundle | None, Measured]:
     """Best bundle that the exact measure keeps too; the search holds back more each time that it does not."""
-    measured, guard = Measured((), ""), corridor.task.config.search.guard_mm
-    for number in range(GUARDS):
-        bundle, _ = best_bundle(corridor.guarded(guard + number * GUARD_MM), diameter_mm, count)
+    guard = corridor.task.config.search.guard_mm
+    rounds = [(COARSE, guard + number * GUARD_MM) for number in range(GUARDS)]
+    bundle, measured = _first_kept(anatomy, corridor, rounds, diameter_mm, count, lengths_mm)
+    if bundle is None:  # what is held back may be all the room there is: the exact measure decides
+        return _first_kept(anatomy, corridor, [(FINE, 0.0), (FINE, guard)], diameter_mm, count, lengths_mm)
+    return bundle, measured
+
+
+def _first_kept(
+    anatomy: Anatomy,
+    corridor: Corridor,
+    rounds: Sequence[tuple[tuple[float, float], float]],
+    diameter_mm: float,
+    count: int,
+    lengths_mm: Points,
+) -> tuple[Bundle | None, Measured]:
+    """Search on a lattice with a guard held back, in turn, until the exact measure keeps what is found."""
+    bundle, measured = None, Measured((), "")
+    for lattice, guard_mm in rounds:
+        bundle, _ = best_bundle(corridor.guarded(guard_mm), diameter_mm, count, lattice)
         if bundle is None or bundle.score < 0:
             return None, measured
         measured = measure(anatomy, corridor, bundle, diameter_mm, lengths_mm)

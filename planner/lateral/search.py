@@ -20,10 +20,11 @@ from planner.trajectory.config import Ramp
 from planner.trajectory.kernel import CONSTRAINTS, evaluate_all, only_broken
 from planner.trajectory.region import FIELDS
 
-__all__ = ["Bundle", "Trials", "best_bundle", "held_part", "try_rods", "what_stops"]
+__all__ = ["COARSE", "FINE", "Bundle", "Trials", "best_bundle", "held_part", "try_rods", "what_stops"]
 
-CENTRE_STEP_MM, TURN_STEP_DEG = 4.0, 10.0
-"""Spacing of the first crossings over the mid-surface, and of the first directions `[P]`."""
+COARSE, FINE = (4.0, 10.0), (2.0, 5.0)
+"""Spacing of the first crossings over the mid-surface, mm, and of the first directions, degrees. The finer one takes 14
+times as long: for where the coarse one has no bundle `[P]`."""
 
 REACH_STEP_MM = 3.0
 """Reaches tried, from the least to the target length in the sacrum `[P]`."""
@@ -120,10 +121,12 @@ def _held_poses(crossings: Points, directions: Points, reach_mm: Numbers, held_m
     return np.hstack([crossings + (0.5 * (reach_mm - held_mm))[:, None] * directions, directions])
 
 
-def best_bundle(corridor: Corridor, diameter_mm: float, count: int) -> tuple[Bundle | None, Trials]:
+def best_bundle(
+    corridor: Corridor, diameter_mm: float, count: int, lattice: tuple[float, float] = COARSE
+) -> tuple[Bundle | None, Trials]:
     """Best bundle of `count` rods, None if no `count` of them fit together; and all first trials."""
-    first = _crossings(corridor)
-    angles, trials = _first_trials(corridor, first, diameter_mm)
+    first = _crossings(corridor, lattice[0])
+    angles, trials = _first_trials(corridor, first, lattice[1], diameter_mm)
     chains = [_chain(corridor.config, _part(trials, k, len(first)), count) for k in range(len(angles))]
     order = sorted((k for k in range(len(angles)) if chains[k] is not None), key=lambda k: -chains[k][1])  # type: ignore[index]
     bundles = []
@@ -134,10 +137,10 @@ def best_bundle(corridor: Corridor, diameter_mm: float, count: int) -> tuple[Bun
     return (max(bundles, key=lambda bundle: bundle.score) if bundles else None), trials
 
 
-def _crossings(corridor: Corridor) -> NDArray[np.intp]:
+def _crossings(corridor: Corridor, spacing_mm: float) -> NDArray[np.intp]:
     """One vertex of the mid-surface for each cell of a lattice in the pelvis's sagittal plane."""
     frame, vertices = corridor.task.anatomy.bones.frame, corridor.task.joint.vertices_lps
-    flat = (vertices @ np.stack([frame.posterior_lps, frame.cranial_lps], axis=1)) / CENTRE_STEP_MM
+    flat = (vertices @ np.stack([frame.posterior_lps, frame.cranial_lps], axis=1)) / spacing_mm
     flat = flat - flat.mean(axis=0)
     cells = np.rint(flat)
     order = np.lexsort((np.arange(len(flat)), np.round(np.linalg.norm(flat - cells, axis=1), 6)))
@@ -146,17 +149,19 @@ def _crossings(corridor: Corridor) -> NDArray[np.intp]:
 
 
 def _first_trials(
-    corridor: Corridor, first: NDArray[np.intp], diameter_mm: float
+    corridor: Corridor, first: NDArray[np.intp], turn_deg: float, diameter_mm: float
 ) -> tuple[list[tuple[float, float]], Trials]:
     config = corridor.config
-    angles = [(a, t) for a in _steps(config.to_anterior_deg) for t in _steps(config.cranial_tilt_deg)]
+    angles = [
+        (a, t) for a in _steps(config.to_anterior_deg, turn_deg) for t in _steps(config.cranial_tilt_deg, turn_deg)
+    ]
     ways = np.repeat([corridor.direction(*pair) for pair in angles], len(first), axis=0)
     return angles, try_rods(corridor, np.tile(first, len(angles)), ways, diameter_mm)
 
 
-def _steps(limits: tuple[float, float]) -> list[float]:
+def _steps(limits: tuple[float, float], turn_deg: float) -> list[float]:
     low, high = limits
-    count = max(1, round((high - low) / TURN_STEP_DEG))
+    count = max(1, round((high - low) / turn_deg))
     return [float(angle) for angle in np.linspace(low, high, count + 1)]
 
 

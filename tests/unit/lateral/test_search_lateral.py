@@ -27,18 +27,16 @@ def corridor() -> Corridor:
     return make_corridor(anatomy, load_catalogue().find("IFUSE"), LateralConfig(), TrajectoryConfig())
 
 
-def brute_force(corridor: Corridor, monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(search, "CENTRE_STEP_MM", 2.0)
-    monkeypatch.setattr(search, "TURN_STEP_DEG", 5.0)
-    first = search._crossings(corridor)
-    angles, trials = search._first_trials(corridor, first, DIAMETER_MM)
+def brute_force(corridor: Corridor) -> float:
+    first = search._crossings(corridor, search.FINE[0])
+    angles, trials = search._first_trials(corridor, first, search.FINE[1], DIAMETER_MM)
     chains = [search._chain(corridor.config, search._part(trials, k, len(first)), COUNT) for k in range(len(angles))]
     return max(chain[1] for chain in chains if chain is not None)
 
 
-def test_the_search_reaches_what_brute_force_reaches(corridor: Corridor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_reaches_what_brute_force_reaches(corridor: Corridor) -> None:
     found, trials = search.best_bundle(corridor, DIAMETER_MM, COUNT)
     assert found is not None
-    best = brute_force(corridor, monkeypatch)
+    best = brute_force(corridor)
     assert found.score >= REACHED * best
     assert np.count_nonzero(trials.values >= 0) > COUNT

@@ -87,6 +87,7 @@ class Witness:
         """Both mouths of every passage, and those of `found` that are on none but open for all that the image shows.
 
         Where the labels have a mouth on the passage it is that one, which is the more exact; else the passage's own.
+        A mouth whose channel was not followed in the labels is an edge of theirs: the image says where it is.
         """
         own: list[Mouth] = []
         used: set[int] = set()
@@ -99,7 +100,8 @@ class Witness:
                 best = min(same, key=lambda i: away[i], default=None)
                 mouth = replace(seen, trust=IMAGE_TRUST, is_from_image=True)
                 if best is not None and np.isfinite(away[best]):
-                    mouth = replace(found[best], trust=1.0 if away[best] <= AGREE_MM else NEAR_TRUST)
+                    place = found[best] if len(found[best].axis_lps) else seen
+                    mouth = replace(place, trust=1.0 if away[best] <= AGREE_MM else NEAR_TRUST)
                 own.append(replace(mouth, level=level))
         rest = [replace(m, trust=LABELS_TRUST) for i, m in enumerate(found) if i not in used]
         return own, [m for m in rest if self.may_be_open(m)]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from planner.keepout import find
+from planner.keepout.agree import IMAGE_TRUST, Witness
 from planner.keepout.canal import CentreLine
 from planner.keepout.config import KeepoutConfig
 from planner.keepout.find import find_keepouts
-from planner.keepout.passages import Passage, find_passages, tube_of
+from planner.keepout.passages import Passage, find_passages, mouths_of, tube_of
 from planner.keepout.region import sacrum_region
 from planner.keepout.shadow import BESIDE_MM, column_axis, image_of, look_through, rays_of
 from planner.labels import Side
@@ -99,3 +102,21 @@ def test_levels_are_counted_where_the_sacrum_goes_on(levels, end_mm, counted):
     axis = CentreLine(np.array([[0.0, 0.0, -z] for z in np.arange(0.0, end_mm)]))
     passages = [passage(side, 15.0 + 20.0 * k) for k in levels for side in Side]
     assert find._counts(passages, [k for k in levels for _ in Side], [], axis) == counted
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_an_edge_of_the_labels_is_placed_by_the_image(region, followed):
+    sacrum, frame = region
+    image = image_of(sacrum)
+    first = find_passages(image, sacrum, LINE, frame)[0]
+    seen = mouths_of(first, sacrum, LINE, frame, CONFIG)[0]
+    axis = seen.centre_lps - np.arange(5)[:, None] * seen.outward_lps if followed else np.zeros((0, 3))
+    labels = replace(seen, centre_lps=seen.centre_lps + np.array([0.0, 0.0, 3.0]), width_mm=1.5, axis_lps=axis)
+    witness = Witness(sacrum, LINE, frame, CONFIG, image, ((0, first),))
+    own, rest = witness.on_passages([labels])
+    [mouth] = [m for m in own if m.aspect == seen.aspect]
+    np.testing.assert_array_equal(mouth.centre_lps, labels.centre_lps if followed else seen.centre_lps)
+    assert mouth.width_mm == (1.5 if followed else seen.width_mm)
+    assert mouth.trust > IMAGE_TRUST
+    assert not mouth.is_from_image
+    assert not rest

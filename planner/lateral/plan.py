@@ -131,7 +131,7 @@ def _fit(
     rounds = [(COARSE, guard + number * GUARD_MM) for number in range(GUARDS)]
     bundle, measured = _first_kept(anatomy, corridor, rounds, diameter_mm, count, lengths_mm)
     if bundle is None:  # what is held back may be all the room there is: the exact measure decides
-        return _first_kept(anatomy, corridor, [(FINE, 0.0), (FINE, guard)], diameter_mm, count, lengths_mm)
+        return _first_kept(anatomy, corridor, [(FINE, 0.0), (FINE, 0.5 * guard)], diameter_mm, count, lengths_mm)
     return bundle, measured
 
 

@@ -764,7 +764,7 @@ def _safe_radius(scene, pose, size, slack, enough, ways):  # type: ignore[no-unt
     from that of the pose itself. At most the radius for which the score is 1. Stops, with what it has, once it is no
     more than `enough`; follows in fine steps if that is negative.
     """
-    left, room = np.empty(CONSTRAINT_COUNT), _room(scene.numbers, slack)
+    left, room = np.empty(CONSTRAINT_COUNT), _room(scene, pose, size, slack)
     least, binding = scene.numbers[RADIUS_ONE], 0
     step = RADIUS_STEP_MM if enough >= 0 else FINE_RADIUS_STEP_MM
     for k in range(len(ways)):
@@ -791,9 +791,18 @@ def _to_front(ways, place):  # type: ignore[no-untyped-def]
 
 
 @njit(**PRIVATE)
-def _room(n, slack):  # type: ignore[no-untyped-def]
-    """How far the implant may move before its own clearances, or the distractor's beside it, can be broken."""
-    return min(slack[0], slack[1], slack[2], slack[3]) - math.sqrt(2) * n[DISTRACTOR_WALL]
+def _room(scene, pose, size, slack):  # type: ignore[no-untyped-def]
+    """How far the implant may move before its own clearances, or the distractor's beside it, can be broken.
+
+    At the region's border the fields jump: it is not to come there, either.
+    """
+    n, frame = scene.numbers, _frame(scene, pose)
+    room = min(slack[0], slack[1], slack[2], slack[3]) - math.sqrt(2) * n[DISTRACTOR_WALL]
+    reach = math.hypot(0.5 * size[1], 0.5 * size[0] * n[CIRCUMSCRIBED])
+    for axis in range(3):
+        at, per_mm = frame[0, axis], math.sqrt(frame[1, axis] ** 2 + frame[2, axis] ** 2 + frame[3, axis] ** 2)
+        room = min(room, min(at, scene.shape_zyx[axis] - 1 - at) / per_mm - reach)
+    return room
 
 
 @njit(**PRIVATE)
@@ -804,7 +813,7 @@ def _ends_before(scene, pose, size, slack, radius, ways):  # type: ignore[no-unt
     """
     if radius <= 0:
         return False
-    left, room = np.empty(CONSTRAINT_COUNT), _room(scene.numbers, slack)
+    left, room = np.empty(CONSTRAINT_COUNT), _room(scene, pose, size, slack)
     for k in range(len(ways)):
         broken, _ = _aside(scene, pose, size, RADIUS_TURNS[ways[k]], radius, room, left)
         if broken < 0:

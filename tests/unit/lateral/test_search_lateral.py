@@ -7,14 +7,14 @@ import pytest
 
 from planner.implants import load_catalogue
 from planner.labels import Side
-from planner.lateral import LateralConfig, search
+from planner.lateral import LateralConfig, plan_lateral, search
 from planner.lateral.corridor import Corridor, make_corridor
 from planner.trajectory import TrajectoryConfig
 
 from support.beside_slabs import anatomy_of
 from support.slab_pelvis import SlabPelvis
 
-DIAMETER_MM, COUNT = 4.0, 3
+DIAMETER_MM, COUNT, SPACING_MM = 4.0, 3, (2.0, 1.5, 1.5)
 
 REACHED = 0.97
 """Of brute force's best: the search ends with moves of its own, so that it may have more, too."""
@@ -23,7 +23,7 @@ REACHED = 0.97
 @pytest.fixture(scope="module")
 def corridor() -> Corridor:
     """A joint whose foramina leave room between them."""
-    anatomy = anatomy_of(SlabPelvis(foramen_out_mm=-18.0, spacing_mm=(2.0, 1.5, 1.5)), Side.LEFT)
+    anatomy = anatomy_of(SlabPelvis(foramen_out_mm=-18.0, spacing_mm=SPACING_MM), Side.LEFT)
     return make_corridor(anatomy, load_catalogue().find("IFUSE"), LateralConfig(), TrajectoryConfig())
 
 
@@ -40,3 +40,14 @@ def test_the_search_reaches_what_brute_force_reaches(corridor: Corridor) -> None
     best = brute_force(corridor)
     assert found.score >= REACHED * best
     assert np.count_nonzero(trials.values >= 0) > COUNT
+
+
+@pytest.mark.parametrize("foramen_out_mm", [-16.5, -17.0], ids=["at once", "with some held back"])
+def test_rods_that_only_the_finer_lattice_finds_are_planned(foramen_out_mm: float) -> None:
+    implant, settings = load_catalogue().find("IFUSE"), (LateralConfig(), TrajectoryConfig())
+    anatomy = anatomy_of(SlabPelvis(foramen_out_mm=foramen_out_mm, spacing_mm=SPACING_MM), Side.LEFT)
+    held_back = make_corridor(anatomy, implant, *settings).guarded(settings[1].search.guard_mm)
+    assert search.best_bundle(held_back, DIAMETER_MM, COUNT)[0] is None
+    rods = plan_lateral(anatomy, implant, *settings).rods
+    assert [rod.diameter_mm for rod in rods] == [DIAMETER_MM] * COUNT
+    assert min(rod.clearances["neural"].mm for rod in rods) >= 4.0

@@ -42,8 +42,8 @@ DIRECTIONS, MOST_RADIUS_MM = 32, 5.0
 """In which the entry is moved, and how far at most."""
 
 RADIUS_MM, LEFT_MM = 0.25, 0.6
-"""Of a claimed radius, and of what is left of a constraint there: the search has 12 points on a ring of the cannula, and
-no more than each 1.5 mm a ring. On real scans 0.1 mm less was left, beside the straight edges of made slabs 0.5 mm."""
+"""Of a claimed radius, and of what is left of a constraint there: the search has 12 points on a ring of the cannula,
+and no more than each 1.5 mm a ring. On real scans 0.1 mm less was left, beside the straight edges of made slabs 0.5."""
 
 WALLS = {"ventral_cortex": "ventral", "outer_iliac_cortex": "outer"}
 """Clearances to walls that are found a second time."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from planner.labels import Side
 from planner.trajectory import TrajectoryConfig
@@ -19,8 +21,10 @@ from planner.trajectory.kernel import (
     climb,
     evaluate_all,
     is_new,
+    spare,
+    with_radius,
 )
-from planner.trajectory.region import REACH_MM, Region, make_region
+from planner.trajectory.region import FIELDS, REACH_MM, Region, make_region
 from planner.trajectory.scene import make_scene, outer_edge
 
 from support.slab_pelvis import SlabPelvis
@@ -113,6 +117,45 @@ def test_the_implant_keeps_every_constraint_when_moved_by_less_than_the_safe_rad
     for angle in np.radians(np.arange(0, 360, 45)):
         moved = pose_at(18, 0.95 * radius * np.cos(angle), 0.95 * radius * np.sin(angle))
         assert slacks(setting, moved).min() >= 0
+
+
+def with_spur(setting: Setting, at: np.ndarray, radius_mm: float) -> Scene:
+    """The scene with a ball of bone on the sacrum."""
+    grid, fields = setting.region.grid, setting.region.fields.copy()
+    away = np.linalg.norm(grid.to_lps(np.moveaxis(np.indices(grid.shape_zyx), 0, -1)) - at, axis=-1)
+    fields[..., FIELDS.index("sacrum")] = np.minimum(fields[..., FIELDS.index("sacrum")], away - radius_mm)
+    return setting.scene._replace(values=fields.reshape(-1))
+
+
+@given(behind_mm=st.floats(0.5, 7.0), angle=st.floats(0.0, 6.28))
+@settings(max_examples=25, derandomize=True, deadline=None)
+def test_a_spur_on_the_cannulas_wall_is_seen_wherever_it_stands(
+    setting: Setting, behind_mm: float, angle: float
+) -> None:
+    wall_mm = 0.5 * SIZE[0] + 1.0  # of the cannula, from a depth of 0 on; the region ends 8 mm behind the slabs
+    at = PHANTOM.world([-behind_mm, wall_mm * np.cos(angle), wall_mm * np.sin(angle)], Side.LEFT)
+    slack = assess(with_spur(setting, at, radius_mm=4.0), pose_at(18, 0, 0), SIZE)[1]
+    assert slack[CONSTRAINTS.index("access")] < 0
+
+
+@pytest.mark.parametrize("angle_deg", [0, 37, 101, 193, 255, 310])
+def test_the_search_follows_the_radius_as_it_is_reported(setting: Setting, angle_deg: float) -> None:
+    pose, angle = pose_at(18, 0, 0), np.radians(angle_deg)
+    scene = with_spur(setting, PHANTOM.world([-6, 10 * np.cos(angle), 10 * np.sin(angle)], Side.LEFT), 4.0)
+    _, slack, terms, radius = assess(scene, pose, SIZE)
+    assert 1 < radius < assess(setting.scene, pose, SIZE)[3] + 1e-9
+    value = with_radius(scene, pose[None], np.zeros(1), SIZE)[0] - spare(scene.numbers, slack)
+    assert value == pytest.approx(float(terms @ scene.part("weights")), abs=0.1 * 0.25 / 4)
+
+
+def test_no_part_of_the_implant_may_leave_what_is_seen_on_the_way_to_the_radius(setting: Setting) -> None:
+    pose = pose_at(18, 0, 0)
+    assert assess(setting.scene, pose, SIZE)[3] > 2.5
+    grid = setting.region.grid
+    planes = int(grid.to_index(pose[None, :3])[0, 0] + 6 / grid.spacing_zyx_mm[0]) + 1
+    cut = setting.region.fields[:planes].reshape(-1), (planes, *grid.shape_zyx[1:])
+    radius = assess(setting.scene._replace(values=cut[0], shape_zyx=cut[1]), pose, SIZE)[3]
+    assert 0.5 < radius <= 6 - 0.5 * SIZE[0] + 0.1
 
 
 def value_of(setting: Setting, pose: np.ndarray) -> float:

@@ -579,12 +579,16 @@ def _distractor(scene, frame, size, m, sample, outer, inner):  # type: ignore[no
 
 @njit(**PRIVATE)
 def _pin(scene, frame, m, sample, outer, stop):  # type: ignore[no-untyped-def]
-    """Distance of the pin to keep-outs, by points of its axis."""
-    stations = math.ceil((stop - outer) / STATION_MM) + 1
+    """Distance of the pin to keep-outs, by points of its axis, and by its rim at the end: it ends flat, not round."""
+    radius = scene.numbers[PIN_RADIUS]
+    last = stop - radius
+    stations = math.ceil((last - outer) / STATION_MM) + 1
     for s in range(stations):
-        t = outer + (stop - outer) * s / (stations - 1)
+        t = outer + (last - outer) * s / (stations - 1)
         _ring(scene, frame, t, (0.0, 0.0), MIDDLE, sample)
-        m[PIN_NEURAL] = min(m[PIN_NEURAL], _less(sample[0, NEURAL_FIELD], scene.numbers[PIN_RADIUS], FAR_MM))
+        m[PIN_NEURAL] = min(m[PIN_NEURAL], _less(sample[0, NEURAL_FIELD], radius, FAR_MM))
+    _ring(scene, frame, stop, (radius, radius), TUBE, sample)
+    m[PIN_NEURAL] = min(m[PIN_NEURAL], sample[0, NEURAL_FIELD])
 
 
 @njit(**PRIVATE)

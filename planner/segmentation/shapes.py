@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cc3d
@@ -92,15 +91,10 @@ def enclosing_planes(mask: Mask) -> NDArray[np.uint8]:
     counts 3 but for the planes through the leak.
     """
 
-    def by_plane(axis: int) -> Mask:
+    planes = np.zeros(mask.shape, np.uint8)
+    for axis in range(mask.ndim):
         within: Mask = fill_holes_by_slice(np.ascontiguousarray(np.moveaxis(mask, axis, 0)))
-        return np.moveaxis(within, 0, axis)
-
-    with ThreadPoolExecutor(mask.ndim) as pool:  # the kernel holds no lock
-        first, second, third = pool.map(by_plane, range(mask.ndim))
-    planes = first.astype(np.uint8)
-    planes += second
-    planes += third
+        planes += np.moveaxis(within, 0, axis)
     return planes
 
 

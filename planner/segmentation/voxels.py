@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cc3d
@@ -250,12 +252,16 @@ def fill_hollows(labels: Labels, drawn: Labels, grid: Grid) -> Labels:
     foramina are channels, open in the planes along them; what is left of their walls' nooks is smaller than
     `HOLLOW_MM3`.
     """
-    filled, voxel_mm3 = labels.copy(), float(np.prod(grid.spacing_zyx_mm))
-    for value, box in boxes_of(labels).items():
-        if value > Label.RIGHT_HIP:
-            continue
+    least = math.ceil(HOLLOW_MM3 / float(np.prod(grid.spacing_zyx_mm)))
+
+    def hollows(value: int, box: Box) -> Mask:
         planes = enclosing_planes(labels[box] == value)
         hollow = ((planes == 3) | (planes == 2) & (drawn[box] == value)) & (labels[box] == 0)
-        parts, count = cc3d.connected_components(hollow, connectivity=6, return_N=True)
-        filled[box][(part_sizes(parts, count) * voxel_mm3 >= HOLLOW_MM3)[parts] & hollow] = value
+        return cc3d.dust(hollow, threshold=least, connectivity=6, in_place=True).astype(np.bool_, copy=False)
+
+    filled = labels.copy()
+    boxes = {value: box for value, box in boxes_of(labels).items() if value <= Label.RIGHT_HIP}
+    with ThreadPoolExecutor() as pool:  # the kernels hold no lock
+        for value, hollow in zip(boxes, pool.map(hollows, boxes, boxes.values()), strict=True):
+            filled[boxes[value]][hollow] = value
     return filled

@@ -14,8 +14,12 @@ from scipy import ndimage as ndi
 
 from planner.grid import Grid
 from planner.joint.config import JointConfig
+from planner.joint.mesh import Sheet
 from planner.joint.profiles import STEP_MM, Profiles
+from planner.joint.recess import USUALLY_APART_MM, usually_apart_mm
 from planner.joint.sheet import Measured
+from planner.labels import Side
+from planner.segmentation.model import ShapeFit
 
 __all__ = ["bridge_limit_mm2", "find_bridge"]
 
@@ -65,8 +69,13 @@ def bridge_limit_mm2(grid: Grid, config: JointConfig) -> float:
     return config.bridge_area_mm2 * max(float(grid.spacing_zyx_mm.max()) / SHARP_MM, 1.0)
 
 
-def find_bridge(measured: Measured, profiles: Profiles, articular: Mask, grid: Grid) -> tuple[float, Mask]:
-    """Area of the largest patch in or beside the articular zone that bone bridges, and the patch."""
+def find_bridge(
+    measured: Measured, profiles: Profiles, articular: Mask, grid: Grid, place: tuple[ShapeFit, Side]
+) -> tuple[float, Mask]:
+    """Area of the largest patch in or beside the articular zone that bone bridges, and the patch.
+
+    The fitted shape and the side say where the joint is: a spur that meets the other bone in the recess is no bridge.
+    """
     none = np.zeros_like(articular)
     if not articular.any():
         return 0.0, none
@@ -77,9 +86,19 @@ def find_bridge(measured: Measured, profiles: Profiles, articular: Mask, grid: G
         return 0.0, none
     here = articular | (sheet.grow(articular, sheet.rings(BESIDE_MM)) & (measured.gap_mm < BRIDGED_GAP_MM))
     bridged = here & (line < max(LINE_HU, LINE_SHARE * usual)) & _bone_on_both_sides(measured, profiles, articular)
+    bridged &= ~_in_recess(sheet, bridged, place)
     rings = sheet.rings(HALF_MM)
     patch = sheet.largest(bridged & sheet.grow(sheet.shrink(bridged, rings), rings))
     return float(sheet.vertex_areas_mm2[patch].sum()), patch
+
+
+def _in_recess(sheet: Sheet, asked: Mask, place: tuple[ShapeFit, Side]) -> Mask:
+    """Which of the vertices asked for lie where bones usually are far apart; none where no shape was fitted."""
+    recess = np.zeros_like(asked)
+    apart_mm = usually_apart_mm(sheet.vertices_lps[asked], *place) if asked.any() else None
+    if apart_mm is not None:
+        recess[asked] = apart_mm > USUALLY_APART_MM
+    return recess
 
 
 def line_depth_hu(profiles: Profiles) -> Numbers:

@@ -54,7 +54,7 @@ def extract_joint(volume: Volume, bones: Bones, side: Side, config: JointConfig)
     articular = articular_zone(measured, config)
     truncated = is_truncated(volume, measured, articular, bones.fit, side)
     joint = _joint(measured, articular, side, bones.frame, truncated)
-    bridge = find_bridge(measured, seen.profiles, articular, volume.grid)
+    bridge = find_bridge(measured, seen.profiles, articular, volume.grid, (bones.fit, side))
     beside = (
         *vacuum_findings(measured, seen.fit, articular, side),
         *accessory_joint_findings(measured, articular, bones, side),

@@ -12,7 +12,11 @@ from planner.labels import Side
 from planner.segmentation.model import ShapeFit
 from planner.segmentation.shape_model import load_shape_model
 
-__all__ = ["usually_apart_mm"]
+__all__ = ["USUALLY_APART_MM", "usually_apart_mm"]
+
+USUALLY_APART_MM = 6.5
+"""Where the bones of 28 people lie further apart than this on average is recess, in which they have no business to
+meet `[P]`."""
 
 NEIGHBOURS, SOFTENING_MM = 3, 0.5
 """Vertices of the fitted shape from which a place is read, weighted by one over their distance and this `[P]`."""

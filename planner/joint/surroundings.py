@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from planner.findings import Finding, Level, witness_of
 from planner.joint.mesh import Sheet
 from planner.joint.profiles import GAP_HU_RANGE, GapFit
-from planner.joint.recess import usually_apart_mm
+from planner.joint.recess import USUALLY_APART_MM, usually_apart_mm
 from planner.joint.sheet import Measured
 from planner.labels import Side
 from planner.segmentation.model import Bones, PelvicFrame, ShapeFit
@@ -39,9 +39,6 @@ CONTACT_MM = 2.5
 CONTACT_MM2 = 45.0
 """Smallest such contact that is reported: facets of 9 mm radius and more make 52 to 300 mm2 of it; without them 39 of
 40 sides of tuning scans of the JHU atlas stay below 40 `[P]`."""
-
-USUALLY_APART_MM = 6.5
-"""Where the bones of 28 people lie further apart than this on average, they have no business to meet `[P]`."""
 
 NECK_MM = 4.0
 """A contact that runs on into the joint's own by a strip twice this wide is the joint, which reaches further back in

@@ -90,7 +90,6 @@ def enclosing_planes(mask: Mask) -> NDArray[np.uint8]:
     A straight channel leaves the mask in every plane along it, and so counts 2 at most; a hollow with one small leak
     counts 3 but for the planes through the leak.
     """
-
     planes = np.zeros(mask.shape, np.uint8)
     for axis in range(mask.ndim):
         within: Mask = fill_holes_by_slice(np.ascontiguousarray(np.moveaxis(mask, axis, 0)))

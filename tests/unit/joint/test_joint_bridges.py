@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
@@ -10,6 +12,8 @@ from planner.joint.config import JointConfig
 from planner.joint.extract import extract_joint
 from planner.joint.model import Third
 from planner.labels import Side
+from planner.segmentation.model import ShapeFit
+from planner.segmentation.shape_model import load_shape_model
 from planner.volume import Volume
 
 CONFIG = JointConfig()
@@ -69,3 +73,15 @@ def test_bone_on_one_side_alone_is_no_bridge(make_plates):
     at = volume.grid.to_lps(np.moveaxis(np.indices(volume.hu.shape), 0, -1))
     missing = (at[..., 0] < 1.0) & (at[..., 2] < 0)
     assert bridge_of(Volume(np.where(missing, np.int16(40), volume.hu), volume.grid), bones) == []
+
+
+@pytest.mark.parametrize(("place", "told"), [("joint", 1), ("spine", 0)])
+def test_bones_that_meet_where_they_usually_lie_apart_are_no_bridge(make_plates, place, told):
+    """The shape is laid so that the ball of bone is in the middle of the joint, or at the iliac spine behind it."""
+    volume, bones = made(make_plates, 9.0)
+    model = load_shape_model()
+    joint = model.mean[model.regions["left_auricular_sacrum"]].mean(axis=0)
+    spine = model.landmarks_on(model.mean)["left_psis"]
+    vertices = model.split(model.mean - {"joint": joint, "spine": spine}[place])
+    fitted = replace(bones, fit=ShapeFit(vertices, {}, np.eye(4), np.zeros(0), 0.0, {}))
+    assert len(bridge_of(volume, fitted)) == told

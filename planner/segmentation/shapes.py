@@ -23,6 +23,7 @@ __all__ = [
     "enclosing_planes",
     "fill_holes",
     "fill_holes_by_slice",
+    "held",
     "padded",
     "part_sizes",
     "touching_parts",
@@ -84,11 +85,19 @@ def fill_holes(mask: Mask) -> Mask:
     return filled
 
 
+def held(mask: Mask, radius_mm: float, grid: Grid) -> Mask:
+    """Where a ball may lie that cannot leave the mask, and the mask beside it."""
+    closed = close_gaps(mask, radius_mm, grid)
+    caught = fill_holes(closed) & ~closed
+    reach_mm = radius_mm + float(grid.spacing_zyx_mm.max())
+    return distance_within(caught, grid.spacing_zyx_mm, reach_mm) <= radius_mm
+
+
 def enclosing_planes(mask: Mask) -> NDArray[np.uint8]:
     """Count, for each voxel, the array planes through it in which the mask encloses it or holds it: 0 to 3.
 
-    A straight channel leaves the mask in every plane along it, and so counts 2 at most; a hollow with one small leak
-    counts 3 but for the planes through the leak.
+    A channel along an array axis leaves the mask in both planes along it, and so counts 1; a hollow with one small leak
+    counts 3 but for the planes through the leak. So does a channel that runs askew to all three planes.
     """
     planes = np.zeros(mask.shape, np.uint8)
     for axis in range(mask.ndim):

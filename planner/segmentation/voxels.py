@@ -27,6 +27,7 @@ from planner.segmentation.shapes import (
     boxes_of,
     enclosing_planes,
     fill_holes,
+    held,
     padded,
     part_sizes,
     touching_parts,
@@ -56,8 +57,10 @@ CRUMB_SHARE = 0.01
 """Parts of a bone smaller than this share of its largest part are dropped [P]."""
 
 HOLLOW_MM3 = 100.0
-"""Smallest hollow of the marrow that is filled though it leaks [P]: nooks beside canal and foramina, which no hollow of
-this size was among in nine scans of five pelves, stay open."""
+"""Smallest hollow of the marrow that is filled though it leaks [P]."""
+
+CHANNEL_MM = 2.0
+"""Radius of a ball that passes canal and foramina: where one can leave the sacrum, nothing is filled [P]."""
 
 GAS_HU = -200
 """Nothing below this is bone: gas, air, padding outside the field of view."""
@@ -248,16 +251,20 @@ def tidy(labels: Labels) -> Labels:
 def fill_hollows(labels: Labels, drawn: Labels, grid: Grid) -> Labels:
     """Fill hollows of the pelvis's bones that leak: a crack, a pinhole, an end of the scan.
 
-    A hollow is what a bone encloses in all three planes, or in two of them and within its drawn surface. Canal and
-    foramina are channels, open in the planes along them; what is left of their walls' nooks is smaller than
-    `HOLLOW_MM3`.
+    A hollow is what a bone encloses in all three planes, or in two of them and within its drawn surface. A channel that
+    runs askew to all three is enclosed so, too: in the sacrum, a hollow is also what a ball of `CHANNEL_MM` cannot
+    leave.
     """
     least = math.ceil(HOLLOW_MM3 / float(np.prod(grid.spacing_zyx_mm)))
 
     def hollows(value: int, box: Box) -> Mask:
-        planes = enclosing_planes(labels[box] == value)
+        bone = labels[box] == value
+        planes = enclosing_planes(bone)
         hollow = ((planes == 3) | (planes == 2) & (drawn[box] == value)) & (labels[box] == 0)
-        return cc3d.dust(hollow, threshold=least, connectivity=6, in_place=True).astype(np.bool_, copy=False)
+        cc3d.dust(hollow, threshold=least, connectivity=6, in_place=True)
+        if value == Label.SACRUM and hollow.any():
+            hollow &= held(bone, CHANNEL_MM, grid)
+        return hollow
 
     filled = labels.copy()
     boxes = {value: box for value, box in boxes_of(labels).items() if value <= Label.RIGHT_HIP}

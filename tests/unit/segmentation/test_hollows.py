@@ -49,6 +49,18 @@ def test_a_channel_stays_open_whichever_way_it_runs(axis):
     np.testing.assert_array_equal(fill_hollows(through, drawn_nowhere(), GRID), through)
 
 
+@pytest.mark.parametrize("way", [(1, 1, 1), (1, -1, 1), (2, 1, -1), (1, 2, 2)])
+def test_a_channel_askew_to_all_planes_stays_open(way):
+    grid = Grid.from_spacing((60, 60, 60), 1.0)
+    at = np.moveaxis(np.indices(grid.shape_zyx), 0, -1) - 29.5
+    unit = np.array(way) / np.linalg.norm(way)
+    tube = np.linalg.norm(at - (at @ unit)[..., None] * unit, axis=-1) < 3.0
+    solid = np.where((np.abs(at) < 25).all(axis=-1), np.uint8(Label.SACRUM), np.uint8(0))
+    through = np.where(tube, np.uint8(0), solid)
+    assert (enclosing_planes(through > 0)[tube] == 3).any()  # the planes alone would fill it
+    np.testing.assert_array_equal(fill_hollows(through, solid, grid), through)
+
+
 def test_a_small_nook_stays_open():
     nook = block(np.s_[14:17, 10:13, 14:17], np.s_[15, 2:10, 15])
     np.testing.assert_array_equal(fill_hollows(nook, drawn_nowhere(), GRID), nook)

@@ -23,7 +23,6 @@ __all__ = [
     "enclosing_planes",
     "fill_holes",
     "fill_holes_by_slice",
-    "held",
     "padded",
     "part_sizes",
     "touching_parts",
@@ -83,14 +82,6 @@ def fill_holes(mask: Mask) -> Mask:
     is_open[0] = False
     filled: Mask = ~is_open[parts]
     return filled
-
-
-def held(mask: Mask, radius_mm: float, grid: Grid) -> Mask:
-    """Where a ball may lie that cannot leave the mask, and the mask beside it."""
-    closed = close_gaps(mask, radius_mm, grid)
-    caught = fill_holes(closed) & ~closed
-    reach_mm = radius_mm + float(grid.spacing_zyx_mm.max())
-    return distance_within(caught, grid.spacing_zyx_mm, reach_mm) <= radius_mm
 
 
 def enclosing_planes(mask: Mask) -> NDArray[np.uint8]:

@@ -27,7 +27,6 @@ from planner.segmentation.shapes import (
     boxes_of,
     enclosing_planes,
     fill_holes,
-    held,
     padded,
     part_sizes,
     touching_parts,
@@ -58,9 +57,6 @@ CRUMB_SHARE = 0.01
 
 HOLLOW_MM3 = 100.0
 """Smallest hollow of the marrow that is filled though it leaks [P]."""
-
-CHANNEL_MM = 2.0
-"""Radius of a ball that passes canal and foramina: where one can leave the sacrum, nothing is filled [P]."""
 
 GAS_HU = -200
 """Nothing below this is bone: gas, air, padding outside the field of view."""
@@ -115,7 +111,7 @@ def label_box(volume: Volume, surfaces: Surfaces, places: Places, config: Segmen
 
     Order: enclosed voxels; soft voxels open to the outside are carved off; bright voxels next to a bone are shared out
     among pelvis, L5 and femora by brightness; what lies too far from the drawn surfaces is given back, but for the tail
-    of the sacrum; then the border of each bone is settled, and hollows of its marrow are filled.
+    of the sacrum; then the border of each bone is settled, and hollows of the hip bones are filled.
     """
     labels = drawn = enclosed(surfaces, volume.grid)
     labels[volume.hu < GAS_HU] = 0
@@ -249,25 +245,20 @@ def tidy(labels: Labels) -> Labels:
 
 
 def fill_hollows(labels: Labels, drawn: Labels, grid: Grid) -> Labels:
-    """Fill hollows of the pelvis's bones that leak: a crack, a pinhole, an end of the scan.
+    """Fill hollows of the hip bones that leak: a crack, a pinhole, an end of the scan.
 
-    A hollow is what a bone encloses in all three planes, or in two of them and within its drawn surface. A channel that
-    runs askew to all three is enclosed so, too: in the sacrum, a hollow is also what a ball of `CHANNEL_MM` cannot
-    leave.
+    A hollow is what a bone encloses in all three planes, or in two of them and within its drawn surface. So is a
+    channel askew to all three: the sacrum, whose canal and foramina can be, is left as it is.
     """
     least = math.ceil(HOLLOW_MM3 / float(np.prod(grid.spacing_zyx_mm)))
 
     def hollows(value: int, box: Box) -> Mask:
-        bone = labels[box] == value
-        planes = enclosing_planes(bone)
+        planes = enclosing_planes(labels[box] == value)
         hollow = ((planes == 3) | (planes == 2) & (drawn[box] == value)) & (labels[box] == 0)
-        cc3d.dust(hollow, threshold=least, connectivity=6, in_place=True)
-        if value == Label.SACRUM and hollow.any():
-            hollow &= held(bone, CHANNEL_MM, grid)
-        return hollow
+        return cc3d.dust(hollow, threshold=least, connectivity=6, in_place=True).astype(np.bool_, copy=False)
 
     filled = labels.copy()
-    boxes = {value: box for value, box in boxes_of(labels).items() if value <= Label.RIGHT_HIP}
+    boxes = {value: box for value, box in boxes_of(labels).items() if value in HIPS}
     with ThreadPoolExecutor() as pool:  # the kernels hold no lock
         for value, hollow in zip(boxes, pool.map(hollows, boxes, boxes.values()), strict=True):
             filled[boxes[value]][hollow] = value

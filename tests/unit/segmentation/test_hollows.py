@@ -1,4 +1,4 @@
-"""Hollows of the marrow that leak are filled; canal, foramina and nooks of their walls are not."""
+"""Hollows of the hip bones that leak are filled; channels and nooks are not, and nothing in the sacrum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHANNEL = np.s_[13:17, :, 13:17]
 
 def block(*taken):
     bone = np.zeros(GRID.shape_zyx, np.uint8)
-    bone[4:26, 4:26, 4:26] = Label.SACRUM
+    bone[4:26, 4:26, 4:26] = Label.LEFT_HIP
     for part in taken:
         bone[part] = 0
     return bone
@@ -31,7 +31,7 @@ def drawn_nowhere():
 def test_a_hollow_with_a_leak_is_filled_but_for_the_planes_of_the_leak():
     filled = fill_hollows(block(HOLLOW, LEAK), drawn_nowhere(), GRID)
     expected = block(LEAK)
-    expected[HOLLOW] = Label.SACRUM
+    expected[HOLLOW] = Label.LEFT_HIP
     expected[14:16, 10:20, 10:20] = 0
     expected[10:20, 10:20, 14:16] = 0
     np.testing.assert_array_equal(filled, expected)
@@ -49,16 +49,9 @@ def test_a_channel_stays_open_whichever_way_it_runs(axis):
     np.testing.assert_array_equal(fill_hollows(through, drawn_nowhere(), GRID), through)
 
 
-@pytest.mark.parametrize("way", [(1, 1, 1), (1, -1, 1), (2, 1, -1), (1, 2, 2)])
-def test_a_channel_askew_to_all_planes_stays_open(way):
-    grid = Grid.from_spacing((60, 60, 60), 1.0)
-    at = np.moveaxis(np.indices(grid.shape_zyx), 0, -1) - 29.5
-    unit = np.array(way) / np.linalg.norm(way)
-    tube = np.linalg.norm(at - (at @ unit)[..., None] * unit, axis=-1) < 3.0
-    solid = np.where((np.abs(at) < 25).all(axis=-1), np.uint8(Label.SACRUM), np.uint8(0))
-    through = np.where(tube, np.uint8(0), solid)
-    assert (enclosing_planes(through > 0)[tube] == 3).any()  # the planes alone would fill it
-    np.testing.assert_array_equal(fill_hollows(through, solid, grid), through)
+def test_the_sacrum_is_left_alone_for_its_channels_may_be_askew_to_all_planes():
+    sacrum = np.where(block(HOLLOW) > 0, np.uint8(Label.SACRUM), np.uint8(0))
+    np.testing.assert_array_equal(fill_hollows(sacrum, sacrum, GRID), sacrum)
 
 
 def test_a_small_nook_stays_open():

@@ -302,7 +302,7 @@ def findings(arguments: argparse.Namespace) -> int:
 def foramina(arguments: argparse.Namespace) -> int:
     """Measure the foramina on phantoms, meshes and real scans, and write their page."""
     out = arguments.out / "foramina"
-    run_foramina(out, arguments.only, arguments.out, arguments.data, again=arguments.again)
+    run_foramina(out, arguments.only, arguments.out, arguments.data, fingerprint(), again=arguments.again)
     arguments.table.write_text(foramina_page(out), encoding="utf-8")
     return 0
 

@@ -237,16 +237,17 @@ def measure_real(path: Path, relative: str) -> dict[str, Any]:
     }
 
 
-def kept(path: Path, again: bool, measure: Callable[..., dict[str, Any]], *what: Any) -> None:
-    """Measure once."""
-    if path.is_file() and not again:
+def kept(path: Path, code: str, again: bool, measure: Callable[..., dict[str, Any]], *what: Any) -> None:
+    """Measure what the `code` has no result of, or all `again`."""
+    if not again and path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("code") == code:
         return
-    result = measure(*what)
+    result = {"code": code} | measure(*what)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     errors = result.get("errors_mm") or result["across_mm"]
     words = f", worst {max(errors.values()):.2f} mm" if errors else ""
-    print(f"{path.stem}: {len(errors) or result['found']} of {result['wanted']}{words}", file=sys.stderr)
+    found = len(result.get("errors_mm", ())) or result["found"]
+    print(f"{path.stem}: {found} of {result['wanted']}{words}", file=sys.stderr)
 
 
 def figures(results: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -424,7 +425,7 @@ def _mesh_rows(folder: Path) -> Iterator[list[str]]:
         ]
 
 
-def run_foramina(out: Path, only: Sequence[str], cases: Path, data: Path, *, again: bool) -> None:
+def run_foramina(out: Path, only: Sequence[str], cases: Path, data: Path, code: str, *, again: bool) -> None:
     """Measure what is missing of the phantoms, the made scans in `cases` and the real ones in `data`."""
     patterns = only or ["*"]
 
@@ -432,11 +433,11 @@ def run_foramina(out: Path, only: Sequence[str], cases: Path, data: Path, *, aga
         return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
     for row in filter(lambda row: wanted(row.name), ROWS):
-        kept(out / "phantoms" / f"{row.name}.json", again, measure_phantom, row)
+        kept(out / "phantoms" / f"{row.name}.json", code, again, measure_phantom, row)
     for folder in sorted({f for pattern in MESHES for f in cases.glob(pattern) if wanted(f.name)}):
-        kept(out / "meshes" / f"{folder.name}.json", again, measure_mesh, folder)
+        kept(out / "meshes" / f"{folder.name}.json", code, again, measure_mesh, folder)
     for relative in REAL:
         name = relative.split("/")[0]
         places = [root / relative for root in (data, cases) if (root / relative).exists()]
         if places and wanted(name):
-            kept(out / "real" / f"{name}.json", again, measure_real, places[0], relative)
+            kept(out / "real" / f"{name}.json", code, again, measure_real, places[0], relative)

@@ -46,7 +46,7 @@ def profiles() -> tuple[Numbers, Numbers, Numbers]:
 def fit_by_kernel() -> Callable[[], Numbers]:
     hu, at_mm, faces = profiles()
     gap = np.full(PROFILES, GAP_HU)
-    return lambda: _fit(hu, at_mm, faces, gap, (SIGMA_MM, CORTEX_MM))[:, :2]
+    return lambda: _fit(hu, at_mm, faces, gap, (SIGMA_MM, CORTEX_MM), 0.0)[:, :2]
 
 
 def fit_by_scipy() -> Callable[[], Numbers]:

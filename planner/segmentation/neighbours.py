@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import minimum_filter1d
 
 from planner.grid import Grid
 from planner.labels import Label, Side
@@ -23,6 +24,9 @@ HEAD_RADII_MM = (17.0, 31.0)
 
 HEAD_HU = 100.0
 """The inside of a femoral head is brighter than this [P]."""
+
+LEAST_RAYS, FARTHEST_MM = 60, 10.0
+"""A head shows its edge along at least so many of the rays, and lies this near to the socket's middle [P]."""
 
 SEED_INSET_MM = 2.0
 """The seed of the femur is the head's sphere less this [P]."""
@@ -66,36 +70,34 @@ class Head:
 
 
 def femoral_heads(volume: Volume, sockets: dict[Side, Floats]) -> dict[Side, Head]:
-    """Find the sphere of each femoral head within its socket's vertices; heads out of the scan are left out."""
-    found = {}
-    for side, socket in sockets.items():
-        centre, radius = fit_sphere(socket)
-        if volume.grid.contains(centre):
-            head = head_in(volume, centre, radius)
-            if head is not None:
-                found[side] = head
-    return found
+    """Find the sphere of each femoral head within its socket's vertices; what the scan hardly shows is left out."""
+    found = {side: head_in(volume, *fit_sphere(socket)) for side, socket in sockets.items()}
+    return {side: head for side, head in found.items() if head is not None}
 
 
 def head_in(volume: Volume, centre: Floats, radius: float) -> Head | None:
-    """Refine a sphere on the outer edge of the head: the steepest fall along rays from its centre."""
-    rays = sphere_directions(600)
+    """Refine a sphere on the outer edge of the head: the steepest fall along rays from its centre.
+
+    The scan may end within the head, and leave out its centre.
+    """
+    rays, start = sphere_directions(600), centre
     offsets = np.arange(HEAD_RADII_MM[0] - 2.0, HEAD_RADII_MM[1], 0.5)
     for _ in range(6):
         profiles = read_profiles(volume, np.repeat(centre[None], len(rays), 0), rays, offsets)
         fall = profiles[:, :-4] + profiles[:, 1:-3] - profiles[:, 3:-1] - profiles[:, 4:]
-        fall = np.where(profiles.min(axis=1, keepdims=True) > NO_DATA, fall, 0.0)
+        fall = np.where(minimum_filter1d(profiles, 5, axis=1)[:, 2:-2] > NO_DATA, fall, 0.0)
         place = offsets[2:-2]
         fall = fall * np.exp(-(((place - min(radius - 2.0, HEAD_RADII_MM[1])) / 5.0) ** 2))
         best = fall.argmax(axis=1)
         strong = fall.max(axis=1) > 150.0
         points = centre + rays * place[best][:, None]
-        if strong.sum() < 100:
+        if strong.sum() < LEAST_RAYS:
             return None
         centre, radius = robust_sphere(points[strong])
         radius = radius + 2.0
     inner = read_profiles(volume, np.repeat(centre[None], len(rays), 0), rays, np.array([0.3, 0.6]) * radius)
-    if np.median(inner) < HEAD_HU:
+    seen = inner[inner > NO_DATA]
+    if not len(seen) or np.median(seen) < HEAD_HU or np.linalg.norm(centre - start) > FARTHEST_MM:
         return None
     return Head(centre, float(np.clip(radius - 2.0, *HEAD_RADII_MM)))
 

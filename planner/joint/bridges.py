@@ -14,9 +14,8 @@ from scipy import ndimage as ndi
 
 from planner.grid import Grid
 from planner.joint.config import JointConfig
-from planner.joint.mesh import Sheet
 from planner.joint.profiles import STEP_MM, Profiles
-from planner.joint.recess import USUALLY_APART_MM, usually_apart_mm
+from planner.joint.recess import in_recess
 from planner.joint.sheet import Measured
 from planner.labels import Side
 from planner.segmentation.model import ShapeFit
@@ -86,19 +85,12 @@ def find_bridge(
         return 0.0, none
     here = articular | (sheet.grow(articular, sheet.rings(BESIDE_MM)) & (measured.gap_mm < BRIDGED_GAP_MM))
     bridged = here & (line < max(LINE_HU, LINE_SHARE * usual)) & _bone_on_both_sides(measured, profiles, articular)
-    bridged &= ~_in_recess(sheet, bridged, place)
+    recess = in_recess(sheet.vertices_lps[bridged], *place) if bridged.any() else None
+    if recess is not None:
+        bridged[bridged] = ~recess
     rings = sheet.rings(HALF_MM)
     patch = sheet.largest(bridged & sheet.grow(sheet.shrink(bridged, rings), rings))
     return float(sheet.vertex_areas_mm2[patch].sum()), patch
-
-
-def _in_recess(sheet: Sheet, asked: Mask, place: tuple[ShapeFit, Side]) -> Mask:
-    """Which of the vertices asked for lie where bones usually are far apart; none where no shape was fitted."""
-    recess = np.zeros_like(asked)
-    apart_mm = usually_apart_mm(sheet.vertices_lps[asked], *place) if asked.any() else None
-    if apart_mm is not None:
-        recess[asked] = apart_mm > USUALLY_APART_MM
-    return recess
 
 
 def line_depth_hu(profiles: Profiles) -> Numbers:

@@ -12,7 +12,7 @@ from planner.labels import Side
 from planner.segmentation.model import ShapeFit
 from planner.segmentation.shape_model import load_shape_model
 
-__all__ = ["USUALLY_APART_MM", "usually_apart_mm"]
+__all__ = ["in_recess", "usually_apart_mm"]
 
 USUALLY_APART_MM = 6.5
 """Where the bones of 28 people lie further apart than this on average is recess, in which they have no business to
@@ -22,6 +22,13 @@ NEIGHBOURS, SOFTENING_MM = 3, 0.5
 """Vertices of the fitted shape from which a place is read, weighted by one over their distance and this `[P]`."""
 
 Numbers = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def in_recess(points_lps: Numbers, fit: ShapeFit, side: Side) -> Mask | None:
+    """Which points lie where bones usually are far apart; None where no shape was fitted."""
+    apart_mm = usually_apart_mm(points_lps, fit, side)
+    return None if apart_mm is None else apart_mm > USUALLY_APART_MM
 
 
 def usually_apart_mm(points_lps: Numbers, fit: ShapeFit, side: Side) -> Numbers | None:

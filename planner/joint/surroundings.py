@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 from planner.findings import Finding, Level, witness_of
 from planner.joint.mesh import Sheet
 from planner.joint.profiles import GAP_HU_RANGE, GapFit
-from planner.joint.recess import USUALLY_APART_MM, usually_apart_mm
+from planner.joint.recess import in_recess
 from planner.joint.sheet import Measured
 from planner.labels import Side
 from planner.segmentation.model import Bones, PelvicFrame, ShapeFit
@@ -131,7 +131,5 @@ def _own_contact(sheet: Sheet, near: Mask) -> Mask:
 
 
 def _recess(sheet: Sheet, articular: Mask, fit: ShapeFit, side: Side) -> Mask:
-    apart_mm = usually_apart_mm(sheet.vertices_lps, fit, side)
-    if apart_mm is None:
-        return ~sheet.grow(articular, sheet.rings(APART_MM))
-    return apart_mm > USUALLY_APART_MM
+    recess = in_recess(sheet.vertices_lps, fit, side)
+    return ~sheet.grow(articular, sheet.rings(APART_MM)) if recess is None else recess

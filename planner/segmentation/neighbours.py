@@ -25,8 +25,8 @@ HEAD_RADII_MM = (17.0, 31.0)
 HEAD_HU = 100.0
 """The inside of a femoral head is brighter than this [P]."""
 
-LEAST_RAYS, FARTHEST_MM = 60, 10.0
-"""A head shows its edge along at least so many of the rays, and lies this near to the socket's middle [P]."""
+LEAST_RAYS, FARTHEST_MM = 100, 10.0
+"""A head shows its edge along at least so many of 600 rays, and lies this near to the middle of the socket [P]."""
 
 SEED_INSET_MM = 2.0
 """The seed of the femur is the head's sphere less this [P]."""

@@ -130,7 +130,7 @@ def test_an_accessory_joint_lies_apart_from_the_joint_and_not_above_it(make_plat
     """Behind 10 mm the bones usually lie apart."""
     measured, (_, bones) = sheet_of(gap_of), make_plates()
     place = measured.sheet.vertices_lps
-    monkeypatch.setattr(surroundings, "usually_apart_mm", lambda points, *_: np.where(points[:, 1] > 10, 9.0, 3.0))
+    monkeypatch.setattr(surroundings, "in_recess", lambda points, *_: points[:, 1] > 10)
     findings = surroundings.accessory_joint_findings(measured, place[:, 1] < 10, bones, Side.LEFT)
     assert [f.code for f in findings] == ["accessory-joint"] * said
 
